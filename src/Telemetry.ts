@@ -1,0 +1,195 @@
+/**
+ * The one catalogue of metric and attribute names, and how they are recorded.
+ *
+ * Metrics are named as the document names them (section 7.1): `integration_{name}_requests_total` and so on, where
+ * `{name}` is the integration's name made legal (`orders-to-payments` becomes `orders_to_payments`).
+ *
+ * **Details**
+ *
+ * - A logical call counts once in `requests_total`, whatever its number of attempts; each request that is sent counts in
+ *   `attempts_total`.
+ * - Label sets are bounded: an outcome is `success` or the tag of an error, never a message, a URL or an id.
+ * - Recording goes to the `Metric.MetricRegistry` of the fiber that made the call.
+ *
+ * **Gotchas**
+ *
+ * Two names that become the same legal name (`a-b` and `a.b`) are rejected at construction: their series would be mixed.
+ *
+ * @since 0.1.0
+ */
+import type * as Context from "effect/Context"
+import * as Metric from "effect/Metric"
+import * as Option from "./internal/option.ts"
+
+/**
+ * Attribute names of log annotations and span attributes.
+ *
+ * @category names
+ * @since 0.1.0
+ */
+export const Attribute = {
+  integration: "integration.name",
+  errorTag: "error.type",
+  errorCode: "integration.error.code",
+  action: "integration.action",
+  attempt: "integration.attempt",
+  circuit: "integration.circuit.state",
+  requestId: "integration.request_id",
+  method: "http.request.method",
+  path: "url.path",
+  status: "http.response.status_code"
+} as const
+
+/**
+ * What a metric is called, by what it counts. `{name}` stands for the integration.
+ *
+ * @category names
+ * @since 0.1.0
+ */
+export const MetricName = {
+  requests: "integration_{name}_requests_total",
+  latency: "integration_{name}_latency_ms",
+  attempts: "integration_{name}_attempts_total",
+  retries: "integration_{name}_retries_total",
+  circuitOpen: "integration_{name}_circuit_open",
+  circuitOpenings: "integration_{name}_circuit_openings_total",
+  rateLimitWait: "integration_{name}_rate_limit_waits_total",
+  tokenRefreshes: "integration_{name}_token_refreshes_total"
+} as const
+
+/**
+ * Makes a name legal in a Prometheus metric: every run of other characters than letters and digits becomes one `_`.
+ *
+ * @category names
+ * @since 0.1.0
+ */
+export const legalName = (name: string): string =>
+  name
+    .replace(/[^A-Za-z0-9]+/g, "_")
+    .replace(/^_+|_+$/g, "")
+    .toLowerCase()
+
+/**
+ * The full name of a metric of an integration.
+ *
+ * @category names
+ * @since 0.1.0
+ */
+export const metricName = (metric: keyof typeof MetricName, name: string): string =>
+  MetricName[metric].replace("{name}", legalName(name))
+
+const latencyBoundaries = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 20_000, 60_000]
+const maximumLabels = 64
+
+/** Counters that differ in one label, made when a value first appears; past the bound they share `other`. */
+class LabelledCounter {
+  readonly #metrics = new Map<string, Metric.Counter<number>>()
+  readonly #id: string
+  readonly #description: string
+  readonly #label: string
+  constructor(id: string, description: string, label: string) {
+    this.#id = id
+    this.#description = description
+    this.#label = label
+  }
+  add(value: string, context: Context.Context<never>): void {
+    let metric = this.#metrics.get(value)
+    if (metric === undefined) {
+      const label = this.#metrics.size < maximumLabels ? value : "other"
+      metric = this.#metrics.get(label)
+      if (metric === undefined) {
+        metric = Metric.counter(this.#id, {
+          description: this.#description,
+          incremental: true,
+          attributes: { [this.#label]: label }
+        })
+        this.#metrics.set(label, metric)
+      }
+    }
+    metric.updateUnsafe(1, context)
+  }
+}
+
+/**
+ * Records what happens in one integration.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Recorder {
+  readonly name: string
+  /** A logical call ended, after so many milliseconds, with `success` or the tag of its error. */
+  readonly call: (outcome: string, millis: number, context: Context.Context<never>) => void
+  /** A request was sent. */
+  readonly attempt: (context: Context.Context<never>) => void
+  /** A call will be tried again because of an error with this tag. */
+  readonly retry: (reason: string, context: Context.Context<never>) => void
+  /** A call was made to wait for the rate limit. */
+  readonly rateLimitWait: (context: Context.Context<never>) => void
+  /** A token endpoint was asked: `success` or the tag of the error. */
+  readonly tokenRefresh: (outcome: string, context: Context.Context<never>) => void
+  /** The circuit changed; `opened` is true only where it left the closed state. */
+  readonly circuit: (open: boolean, opened: boolean, context: Context.Context<never>) => void
+}
+
+const recorders = new Map<string, Recorder>()
+
+/**
+ * The recorder of an integration. The same name always gives the same recorder.
+ *
+ * **Gotchas**
+ *
+ * Throws `InvalidOption` for a name with no letter or digit, and for a second name that becomes the same legal name.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const recorder = (name: string): Recorder => {
+  const legal = legalName(name)
+  const known = recorders.get(legal)
+  if (known?.name === name) return known
+  if (legal === "") return Option.reject("Telemetry.recorder", "name", name, "a name with a letter or digit")
+  if (known !== undefined) {
+    const expected = `a name whose metrics differ from those of ${known.name} (both become ${legal})`
+    return Option.reject("Telemetry.recorder", "name", name, expected)
+  }
+  const made = make(name)
+  recorders.set(legal, made)
+  return made
+}
+
+const make = (name: string): Recorder => {
+  const id = (metric: keyof typeof MetricName) => metricName(metric, name)
+  const requests = new LabelledCounter(id("requests"), "Logical calls by outcome", "outcome")
+  const retries = new LabelledCounter(id("retries"), "Attempts made again by reason", "reason")
+  const tokens = new LabelledCounter(id("tokenRefreshes"), "Requests to the token endpoint by outcome", "outcome")
+  const latency = Metric.histogram(id("latency"), {
+    description: "Duration of logical calls in milliseconds, retries and waits included",
+    boundaries: latencyBoundaries
+  })
+  const attempts = Metric.counter(id("attempts"), { description: "Requests sent, retries included", incremental: true })
+  const waits = Metric.counter(id("rateLimitWait"), {
+    description: "Calls that waited for the rate limit",
+    incremental: true
+  })
+  const open = Metric.gauge(id("circuitOpen"), { description: "1 while the circuit is open or half-open" })
+  const openings = Metric.counter(id("circuitOpenings"), {
+    description: "Times the closed circuit opened",
+    incremental: true
+  })
+  return {
+    name,
+    call(outcome, millis, context) {
+      requests.add(outcome, context)
+      latency.updateUnsafe(millis, context)
+    },
+    attempt: (context) => attempts.updateUnsafe(1, context),
+    retry: (reason, context) => retries.add(reason, context),
+    rateLimitWait: (context) => waits.updateUnsafe(1, context),
+    tokenRefresh: (outcome, context) => tokens.add(outcome, context),
+    circuit(isOpen, opened, context) {
+      open.updateUnsafe(isOpen ? 1 : 0, context)
+      if (opened) openings.updateUnsafe(1, context)
+    }
+  }
+}

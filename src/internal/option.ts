@@ -1,0 +1,67 @@
+import * as Data from "effect/Data"
+import * as Duration from "effect/Duration"
+import * as Formatter from "effect/Formatter"
+import * as Option from "effect/Option"
+
+/**
+ * A constant of a design that makes no sense, thrown where the value is built.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class InvalidOption extends Data.TaggedError("InvalidOption")<{
+  /** The constructor that refused, for example `CircuitBreaker.options`. */
+  readonly where: string
+  /** Path of the option, for example `failurePercent`. */
+  readonly option: string
+  readonly given: unknown
+  readonly expected: string
+}> {
+  override get message(): string {
+    return `${this.where}: ${this.option} must be ${this.expected}, but ${Formatter.format(this.given)} was given`
+  }
+}
+
+export const reject = (where: string, option: string, given: unknown, expected: string): never => {
+  throw new InvalidOption({ where, option, given, expected })
+}
+
+export const number = (
+  where: string,
+  option: string,
+  given: number,
+  range: { readonly min: number; readonly max?: number; readonly integer?: boolean }
+): number => {
+  const max = range.max ?? Infinity
+  const fits =
+    Number.isFinite(given) && given >= range.min && given <= max && (!range.integer || Number.isInteger(given))
+  if (fits) return given
+  const kind = range.integer ? "a whole number" : "a number"
+  return reject(
+    where,
+    option,
+    given,
+    range.max === undefined ? `${kind} of at least ${range.min}` : `${kind} from ${range.min} to ${range.max}`
+  )
+}
+
+/** The milliseconds of a duration that is longer than nothing and shorter than for ever. */
+export const millis = (where: string, option: string, given: Duration.Input): number => {
+  const duration = Duration.fromInput(given)
+  const value = Option.isSome(duration) ? Duration.toMillis(duration.value) : Number.NaN
+  return Number.isFinite(value) && value > 0
+    ? value
+    : reject(where, option, given, "a finite duration longer than zero")
+}
+
+/** As `millis`, with zero allowed. */
+export const millisOrZero = (where: string, option: string, given: Duration.Input): number => {
+  const duration = Duration.fromInput(given)
+  const value = Option.isSome(duration) ? Duration.toMillis(duration.value) : Number.NaN
+  return Number.isFinite(value) && value >= 0
+    ? value
+    : reject(where, option, given, "a finite duration, zero or longer")
+}
+
+export const name = (where: string, given: string): string =>
+  typeof given === "string" && given.trim() !== "" ? given : reject(where, "name", given, "a name that is not empty")

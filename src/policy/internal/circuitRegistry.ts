@@ -1,0 +1,21 @@
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+
+/** Something with circuits of one name: a circuit itself, or a family of them. */
+export interface Member<out Circuit = unknown> {
+  readonly name: string
+  readonly present: () => ReadonlyArray<Circuit>
+}
+
+export const Registry = Context.Reference<Map<string, Set<WeakRef<Member>>>>(
+  "effect-integration/policy/CircuitBreakers/Registry",
+  { defaultValue: () => new Map() }
+)
+
+export const register = (member: Member): Effect.Effect<void> =>
+  Effect.map(Registry, (registry) => {
+    const members = registry.get(member.name) ?? new Set()
+    for (const each of members) if (each.deref() === undefined) members.delete(each)
+    members.add(new WeakRef(member))
+    registry.set(member.name, members)
+  })
