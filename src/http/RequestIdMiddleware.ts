@@ -1,0 +1,44 @@
+/**
+ * X-Request-ID on the provider's side (sections 3.1 and 7.2): taken from the request, or made, forwarded by the contracts
+ * that the handler calls, named in its log lines, and echoed in the response.
+ *
+ * **Example** (Around an application)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import { HttpServerResponse } from "effect/http"
+ * import { RequestIdMiddleware } from "effect-integration/http"
+ *
+ * export const app = Effect.succeed(HttpServerResponse.text("hello")).pipe(RequestIdMiddleware.make)
+ * ```
+ *
+ * @since 0.1.0
+ */
+import * as Effect from "effect/Effect"
+import * as HttpServerRequest from "effect/http/HttpServerRequest"
+import * as HttpServerResponse from "effect/http/HttpServerResponse"
+import * as RequestContext from "../policy/RequestContext.ts"
+import * as Telemetry from "../Telemetry.ts"
+
+/** What is accepted from outside: it goes into logs and into other systems. */
+const legal = /^[\x21-\x7e]{1,128}$/
+
+/**
+ * Gives each request an id. One that is not 1 to 128 visible ASCII characters is replaced.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const make = <E, R>(
+  app: Effect.Effect<HttpServerResponse.HttpServerResponse, E, R>
+): Effect.Effect<HttpServerResponse.HttpServerResponse, E, R | HttpServerRequest.HttpServerRequest> =>
+  Effect.gen(function* () {
+    const request = yield* HttpServerRequest.HttpServerRequest
+    const given = request.headers["x-request-id"]
+    const requestId = given !== undefined && legal.test(given) ? given : (yield* RequestContext.IdGenerator)()
+    const response = yield* app.pipe(
+      RequestContext.withRequestId(requestId),
+      Effect.annotateLogs({ [Telemetry.Attribute.requestId]: requestId })
+    )
+    return HttpServerResponse.setHeader(response, "x-request-id", requestId)
+  })

@@ -1,0 +1,318 @@
+import * as Cause from "effect/Cause"
+import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Headers from "effect/http/Headers"
+import type * as HttpClient from "effect/http/HttpClient"
+import * as HttpBody from "effect/http/HttpBody"
+import * as HttpClientError from "effect/http/HttpClientError"
+import * as HttpClientRequest from "effect/http/HttpClientRequest"
+import type * as HttpClientResponse from "effect/http/HttpClientResponse"
+import * as DateTime from "effect/DateTime"
+import * as Predicate from "effect/Predicate"
+import * as Redacted from "effect/Redacted"
+import * as Schema from "effect/Schema"
+import * as SchemaIssue from "effect/SchemaIssue"
+import * as ErrorAction from "../../policy/ErrorAction.ts"
+import type * as Policy from "../../policy/Policy.ts"
+import * as RequestContext from "../../policy/RequestContext.ts"
+import * as Timeouts from "../../policy/Timeouts.ts"
+import * as Telemetry from "../../Telemetry.ts"
+import { NetworkError, ProtocolError } from "../CallError.ts"
+import * as Idempotency from "../Idempotency.ts"
+import * as StatusTable from "../StatusTable.ts"
+import * as Body from "./body.ts"
+import type { Authenticator, Credential } from "./credential.ts"
+import * as Transport from "./transport.ts"
+
+/** What all calls of one contract share. */
+export interface Wire {
+  readonly name: string
+  readonly httpClient: HttpClient.HttpClient
+  readonly policy: Policy.Policy<any, any>
+  readonly table: StatusTable.StatusTable<unknown>
+  readonly authenticator: Authenticator<unknown> | undefined
+  readonly idempotent: boolean
+  readonly keyHeaders: ReadonlyArray<string>
+  readonly sourceSystem: string | undefined
+  readonly personalData: ReadonlySet<string>
+  readonly circuitKey: ((request: HttpClientRequest.HttpClientRequest) => string) | undefined
+  /** The limit of `connect`, to name it where the client noticed first. */
+  readonly connectMillis: number
+}
+
+/** What is known about one call when something goes wrong. */
+export interface Site {
+  readonly integration: string
+  readonly method: string
+  readonly path: string
+  readonly requestId: string
+}
+
+const safe = new Set(["GET", "HEAD", "OPTIONS", "TRACE", "QUERY"])
+const repeatable = new Set([...safe, "PUT", "DELETE"])
+
+/**
+ * One logical call: adds what the contract promises to the request, runs attempts under the policy, and turns everything
+ * that is not a success into the error of its row. `read` takes the value out of a response that the contract declares.
+ */
+export const exchange = <A, E>(
+  wire: Wire,
+  operation: string,
+  given: HttpClientRequest.HttpClientRequest,
+  read: (
+    response: HttpClientResponse.HttpClientResponse,
+    row: StatusTable.Row<unknown>
+  ) => Effect.Effect<A, E, any> | undefined
+): Effect.Effect<A, unknown, any> =>
+  Effect.withFiber((fiber) => {
+    const inbound = fiber.getRef(RequestContext.RequestContext)
+    const makeId = fiber.getRef(RequestContext.IdGenerator)
+    const requestId = inbound.requestId ?? makeId()
+    const unsafe = !safe.has(given.method)
+    const headers: Record<string, string> = { "x-request-id": requestId }
+    if (given.headers.accept === undefined) headers.accept = "application/json"
+    if (wire.idempotent && unsafe) {
+      const key = fiber.getRef(Idempotency.Keys)?.(operation) ?? makeId()
+      Object.assign(headers, Idempotency.headersOf(key, wire.keyHeaders))
+    }
+    let request = HttpClientRequest.setHeaders(given, headers)
+    if (wire.sourceSystem !== undefined && unsafe) {
+      request = withMetadata(request, wire.sourceSystem, fiber.getRef(Clock.Clock))
+    }
+    const site = () => siteOf(wire.name, request, requestId)
+    let used: Credential | undefined
+    const attempt = Effect.suspend(() => {
+      if (wire.authenticator === undefined) return send(wire, request, site, requestId, [], read)
+      return Effect.flatMap(wire.authenticator.credential, (credential) => {
+        used = credential
+        const secret = Redacted.value(credential.value)
+        const authorized = HttpClientRequest.setHeader(request, credential.header, secret)
+        return Effect.updateService(
+          send(wire, authorized, site, requestId, [secret, secret.replace(/^Bearer /, "")], read),
+          Headers.CurrentRedactedNames,
+          (names) => (names.includes(credential.header) ? names : [...names, credential.header])
+        )
+      })
+    })
+    const { authenticator } = wire
+    const call: Policy.CallOptions = {
+      repeatable: wire.idempotent || repeatable.has(request.method),
+      requestId,
+      ...(wire.circuitKey === undefined ? undefined : { key: wire.circuitKey(request) }),
+      ...(authenticator === undefined
+        ? undefined
+        : {
+            refresh: () =>
+              used === undefined ? Effect.succeed(false) : Effect.suspend(() => authenticator.refused(used!))
+          })
+    }
+    return wire.policy.with(call)(attempt)
+  })
+
+/** One attempt, from the request to the value. */
+const send = <A, E>(
+  wire: Wire,
+  request: HttpClientRequest.HttpClientRequest,
+  site: () => Site,
+  requestId: string,
+  secrets: ReadonlyArray<string>,
+  read: (
+    response: HttpClientResponse.HttpClientResponse,
+    row: StatusTable.Row<unknown>
+  ) => Effect.Effect<A, E, any> | undefined
+): Effect.Effect<A, unknown, any> =>
+  Effect.suspend(() => {
+    const phases = new Transport.Phases(Fiber.getCurrent()?.getRef(Timeouts.CurrentAttempt))
+    phases.sent()
+    const response = Effect.provideService(wire.httpClient.execute(request), Timeouts.CurrentAttempt, phases)
+    return Effect.matchCauseEffect(response, {
+      onFailure: (cause) =>
+        Effect.failCause(Cause.map(cause, (error) => fromClient(wire, error, site, phases, "request"))),
+      onSuccess: (response) => {
+        phases.answered()
+        const { status } = response
+        const row = StatusTable.rowOf(wire.table, status)
+        const value = status < 300 ? read(response, row) : undefined
+        const checked = checkEcho(wire, response, site, requestId)
+        const result =
+          value === undefined
+            ? fromStatus(wire, response, site, secrets, read)
+            : Effect.catchCause(value, (cause) =>
+                Effect.failCause(Cause.map(cause, (error) => fromClient(wire, error, site, phases, "response", status)))
+              )
+        return checked === undefined ? result : Effect.andThen(checked, result)
+      }
+    })
+  })
+
+/** The error of a response: the one that the endpoint declares, where it can be read, else the one of the row. */
+const fromStatus = <A, E>(
+  wire: Wire,
+  response: HttpClientResponse.HttpClientResponse,
+  site: () => Site,
+  secrets: ReadonlyArray<string>,
+  read: (
+    response: HttpClientResponse.HttpClientResponse,
+    row: StatusTable.Row<unknown>
+  ) => Effect.Effect<A, E, any> | undefined
+): Effect.Effect<A, unknown, any> => {
+  const { status } = response
+  const declared = read(response, StatusTable.rowOf(wire.table, status))
+  const fromRow = Effect.clockWith((clock) =>
+    Effect.flatMap(Body.read(response, { secrets, fields: wire.personalData }), (body) => {
+      const problem = Body.problemOf(body)
+      const row = StatusTable.rowOf(wire.table, status, problem?.type)
+      const retryAfter = row.retryAfter ? Transport.retryAfterOf(response, clock) : undefined
+      return Effect.fail(
+        new row.error({
+          ...site(),
+          status,
+          code: row.code,
+          outcome: row.outcome,
+          errorAction: actionOf(wire, row),
+          ...(problem === undefined ? undefined : { problem }),
+          ...(body === undefined ? undefined : { body }),
+          ...(retryAfter === undefined ? undefined : { retryAfter })
+        })
+      )
+    })
+  )
+  if (declared === undefined) return fromRow
+  return Effect.catchCause(declared, (cause): Effect.Effect<never, unknown> => {
+    const found = cause.reasons.find(Cause.isFailReason)
+    if (found === undefined) return Effect.failCause(cause)
+    if (!Predicate.isObject(found.error) || isRaw(found.error)) return fromRow
+    const row = StatusTable.rowOf(wire.table, status)
+    const error = ErrorAction.attach(found.error, actionOf(wire, row))
+    if (row.outcome === "unprocessed" && !("outcome" in error)) {
+      Object.defineProperty(error, "outcome", { value: row.outcome, enumerable: false, configurable: true })
+    }
+    return Effect.fail(error)
+  })
+}
+
+/** Skipping is right only where the work is known to be the same: a contract that is not idempotent fails. */
+const actionOf = (wire: Wire, row: StatusTable.Row<unknown>): ErrorAction.ErrorAction =>
+  row.action.kind === "skip" && !wire.idempotent
+    ? { ...row.action, kind: "fail", log: "error", guidance: "in conflict with another request: fail" }
+    : row.action
+
+const isRaw = (error: unknown): error is HttpClientError.HttpClientError | Schema.SchemaError =>
+  HttpClientError.isHttpClientError(error) || Schema.isSchemaError(error)
+
+/** What the client or the decoder says, in the terms of the contract. */
+const fromClient = (
+  wire: Wire,
+  error: unknown,
+  site: () => Site,
+  phases: Transport.Phases,
+  side: "request" | "response",
+  status?: number
+): unknown => {
+  if (Schema.isSchemaError(error)) return protocolError(site(), side, error, status)
+  if (!HttpClientError.isHttpClientError(error)) return error
+  const failure = Transport.failureOf(error)
+  if (failure === undefined) {
+    const field = side === "request" ? "url or body" : "body"
+    const description = side === "request" ? error.reason._tag : describe(error)
+    return new ProtocolError({
+      ...site(),
+      side,
+      field,
+      description,
+      ...(status === undefined ? undefined : { status })
+    })
+  }
+  if (failure.kind === "connect timeout") {
+    const limit = Duration.millis(Number.isFinite(wire.connectMillis) ? wire.connectMillis : 10_000)
+    return new Timeouts.Timeout({ integration: wire.name, kind: "connect", limit, outcome: "unprocessed" })
+  }
+  const unsent = failure.kind !== "reset" || !phases.isSent
+  return new NetworkError({
+    ...site(),
+    kind: failure.kind,
+    code: failure.code,
+    outcome: unsent ? "unprocessed" : "unknown"
+  })
+}
+
+/** The description of a client's error about a body, without what the body said. */
+const describe = (error: HttpClientError.HttpClientError): string => {
+  const type = error.response?.headers["content-type"]
+  const got = type === undefined ? "without content-type" : `of content-type ${type.slice(0, 100)}`
+  return error.reason._tag === "EmptyBodyError"
+    ? "the body is empty"
+    : `expected what the contract declares, got a body ${got}`
+}
+
+const format = SchemaIssue.makeFormatterStandardSchemaV1()
+
+/** What does not fit a schema, by path; never the values. */
+export const protocolError = (
+  site: Omit<Site, "requestId"> & { readonly requestId?: string },
+  side: "request" | "response",
+  error: Schema.SchemaError,
+  status?: number
+): ProtocolError => {
+  const { issues } = format(error.issue)
+  const path = issues[0]?.path?.map((each) => String(Predicate.isObject(each) ? each.key : each)) ?? []
+  return new ProtocolError({
+    ...site,
+    side,
+    field: ["body", ...path].join("."),
+    description: issues
+      .slice(0, 5)
+      .map((issue) => issue.message)
+      .join("; ")
+      .slice(0, 512),
+    ...(status === undefined ? undefined : { status })
+  })
+}
+
+export const siteOf = (integration: string, request: HttpClientRequest.HttpClientRequest, requestId: string): Site => {
+  const end = request.url.search(/[?#]/)
+  const url = end < 0 ? request.url : request.url.slice(0, end)
+  return {
+    integration,
+    method: request.method,
+    path: url.replace(/^[a-z][a-z0-9+.-]*:\/\/[^/]*/i, "") || "/",
+    requestId
+  }
+}
+
+/** Reports a response that answers another request (section 3.1: `requestId` is the echo of X-Request-ID). */
+const checkEcho = (
+  wire: Wire,
+  response: HttpClientResponse.HttpClientResponse,
+  site: () => Site,
+  requestId: string
+): Effect.Effect<void> | undefined => {
+  const echo = response.headers["x-request-id"]
+  return echo === undefined || echo === requestId ? undefined : reportEcho(wire.name, site(), echo)
+}
+export const reportEcho = (integration: string, site: Site, echo: string): Effect.Effect<void> =>
+  Effect.logWarning(
+    `${integration}: ${site.method} ${site.path}: the response is of request ${echo.slice(0, 100)}, not ${site.requestId}`
+  ).pipe(
+    Effect.annotateLogs({
+      [Telemetry.Attribute.integration]: integration,
+      [Telemetry.Attribute.requestId]: site.requestId
+    })
+  )
+
+/** Adds `metadata` to a JSON object (section 3.1, Request Body). */
+const withMetadata = (
+  request: HttpClientRequest.HttpClientRequest,
+  sourceSystem: string,
+  clock: Clock.Clock
+): HttpClientRequest.HttpClientRequest => {
+  const { body } = request
+  if (body._tag !== "Uint8Array" || !/^application\/([a-z.-]+\+)?json/i.test(body.contentType)) return request
+  const payload: unknown = JSON.parse(new TextDecoder().decode(body.body))
+  if (!Predicate.isObject(payload) || Array.isArray(payload)) return request
+  const timestamp = DateTime.formatIso(DateTime.makeUnsafe(clock.currentTimeMillisUnsafe()))
+  const filled = JSON.stringify({ ...payload, metadata: { sourceSystem, timestamp } })
+  return HttpClientRequest.setBody(request, HttpBody.text(filled, body.contentType))
+}

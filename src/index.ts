@@ -1,0 +1,8 @@
+/**
+ * Everything that needs only `effect`. Each folder is a subpath too, such as `effect-integration/policy`.
+ *
+ * @since 0.1.0
+ */
+export * from "./http/index.ts"
+export * from "./policy/index.ts"
+export * as Telemetry from "./Telemetry.ts"
