@@ -47,6 +47,7 @@ import type { Authentication } from "./Authentication.ts"
 import type { NetworkError, ProtocolError } from "./CallError.ts"
 import * as Idempotency from "./Idempotency.ts"
 import * as Exchange from "./internal/exchange.ts"
+import * as Transport from "./internal/transport.ts"
 import type * as StatusTable from "./StatusTable.ts"
 
 /**
@@ -135,6 +136,7 @@ const policyOf = (name: string, options: Any) =>
   Policy.make(name, {
     timeouts: options.timeouts ?? defaultTimeouts,
     rateLimit: options.rateLimit ?? {},
+    phases: true,
     ...(options.retry === undefined ? undefined : { retry: options.retry }),
     ...(options.breaker === undefined ? undefined : { breaker: options.breaker }),
     ...(options.bulkhead === undefined ? undefined : { bulkhead: options.bulkhead })
@@ -145,6 +147,7 @@ export const makeWire = Effect.fnUntraced(function* (
   name: string,
   options: Any
 ): Effect.fn.Return<Exchange.Wire, Config.ConfigError, HttpClient.HttpClient | Scope.Scope> {
+  Transport.observe()
   const httpClient = yield* HttpClient.HttpClient
   const { authentication, circuitKey, idempotent = false } = options
   const recorder = Telemetry.recorder(name)

@@ -45,10 +45,15 @@ export const number = (
   )
 }
 
+const toMillis = (given: Duration.Input): number => {
+  const duration = Duration.fromInput(given)
+  // A duration made of NaN is zero.
+  return Option.isSome(duration) && !Number.isNaN(given) ? Duration.toMillis(duration.value) : Number.NaN
+}
+
 /** The milliseconds of a duration that is longer than nothing and shorter than for ever. */
 export const millis = (where: string, option: string, given: Duration.Input): number => {
-  const duration = Duration.fromInput(given)
-  const value = Option.isSome(duration) ? Duration.toMillis(duration.value) : Number.NaN
+  const value = toMillis(given)
   return Number.isFinite(value) && value > 0
     ? value
     : reject(where, option, given, "a finite duration longer than zero")
@@ -56,8 +61,7 @@ export const millis = (where: string, option: string, given: Duration.Input): nu
 
 /** As `millis`, with zero allowed. */
 export const millisOrZero = (where: string, option: string, given: Duration.Input): number => {
-  const duration = Duration.fromInput(given)
-  const value = Option.isSome(duration) ? Duration.toMillis(duration.value) : Number.NaN
+  const value = toMillis(given)
   return Number.isFinite(value) && value >= 0
     ? value
     : reject(where, option, given, "a finite duration, zero or longer")
@@ -65,3 +69,11 @@ export const millisOrZero = (where: string, option: string, given: Duration.Inpu
 
 export const name = (where: string, given: string): string =>
   typeof given === "string" && given.trim() !== "" ? given : reject(where, "name", given, "a name that is not empty")
+
+/** One of some words, also where the types were not asked. */
+export const word = <const Words extends ReadonlyArray<string>>(
+  where: string,
+  option: string,
+  given: Words[number],
+  words: Words
+): Words[number] => (words.includes(given) ? given : reject(where, option, given, `one of ${words.join(", ")}`))

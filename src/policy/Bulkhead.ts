@@ -93,6 +93,7 @@ export class Permits implements Bulkhead {
   readonly #maxQueue: number
   readonly #queue: Array<() => void> = []
   #running = 0
+  #draining = false
   readonly name: string
   constructor(name: string, bounds: Options) {
     this.name = Option.name("Bulkhead.make", name)
@@ -100,7 +101,7 @@ export class Permits implements Bulkhead {
     this.#maxQueue = bounds.maxQueue ?? 0
   }
   takeUnsafe(): boolean {
-    if (this.#running >= this.#maxConcurrent) return false
+    if (this.#queue.length > 0 || this.#running >= this.#maxConcurrent) return false
     this.#running++
     return true
   }
@@ -120,36 +121,41 @@ export class Permits implements Bulkhead {
     const index = this.#queue.indexOf(granted)
     if (index >= 0) this.#queue.splice(index, 1)
   }
+  /** Lets in who waits. Whoever ends at once gives back within this loop, so that a long queue needs no deep stack. */
   releaseUnsafe(): void {
-    const next = this.#queue.shift()
-    if (next === undefined) this.#running--
-    else next()
+    this.#running--
+    if (this.#draining) return
+    this.#draining = true
+    while (this.#running < this.#maxConcurrent) {
+      const next = this.#queue.shift()
+      if (next === undefined) break
+      this.#running++
+      next()
+    }
+    this.#draining = false
   }
   get execute() {
     return <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E | BulkheadFull, R> =>
-      this.around(self, (granted) => Effect.sync(() => this.leaveUnsafe(granted)))
-  }
-  /** Runs an effect with a permit; `wait` is what is done about a caller that stops waiting. */
-  around<A, E, R, X = never>(
-    self: Effect.Effect<A, E, R>,
-    leave: (granted: () => void, fail: (error: X) => void) => Effect.Effect<void>
-  ): Effect.Effect<A, E | BulkheadFull | X, R> {
-    return Effect.suspend(() => {
-      let held = false
-      const acquire = Effect.callback<void, BulkheadFull | X>((resume) => {
-        held = this.takeUnsafe()
-        if (held) return resume(Effect.void)
-        const granted = () => {
-          held = true
-          resume(Effect.void)
+      Effect.suspend(() => {
+        let held = false
+        const acquire = Effect.callback<void, BulkheadFull>((resume) => {
+          held = this.takeUnsafe()
+          if (held) return resume(Effect.void)
+          const granted = () => {
+            held = true
+            resume(Effect.void)
+          }
+          const full = this.joinUnsafe(granted)
+          if (full !== undefined) return resume(Effect.fail(full))
+          return Effect.sync(() => this.leaveUnsafe(granted))
+        })
+        const release = () => {
+          if (held) this.releaseUnsafe()
+          return undefined
         }
-        const full = this.joinUnsafe(granted)
-        if (full !== undefined) return resume(Effect.fail(full))
-        return leave(granted, (error) => resume(Effect.fail(error)))
+        // What was taken is given back even where the interruption comes between the two.
+        return Effect.onExitPrimitive(Effect.andThen(acquire, self), release)
       })
-      // What was taken is given back even where the interruption came between the two.
-      return Effect.onExit(Effect.andThen(acquire, self), () => Effect.sync(() => void (held && this.releaseUnsafe())))
-    })
   }
   get load(): Effect.Effect<{ readonly running: number; readonly waiting: number }> {
     return Effect.sync(() => ({ running: this.#running, waiting: this.#queue.length }))

@@ -99,7 +99,7 @@ interface Settings {
 const settingsOf = (options: Options): Settings => {
   const where = "CircuitBreaker.options"
   const { failurePercent } = options
-  if (!(failurePercent > 0 && failurePercent <= 100)) {
+  if (!(typeof failurePercent === "number" && failurePercent > 0 && failurePercent <= 100)) {
     return Option.reject(where, "failurePercent", failurePercent, "a percentage above 0 and at most 100")
   }
   return {
@@ -155,10 +155,12 @@ export class CircuitOpen extends Schema.TaggedError<CircuitOpen>()("CircuitOpen"
  * @since 0.1.0
  */
 export type State =
-  | { readonly _tag: "Closed"; readonly generation: number; readonly window: Window.Window }
+  | ({ readonly _tag: "Closed"; readonly generation: number } & Window.Window)
   | { readonly _tag: "Open"; readonly generation: number; readonly since: number; readonly until: number }
   | { readonly _tag: "HalfOpen"; readonly generation: number; readonly since: number; readonly probeUntil: number }
   | { readonly _tag: "ForcedOpen"; readonly generation: number; readonly since: number; readonly reason: string }
+
+type Closed = Extract<State, { readonly _tag: "Closed" }>
 
 /**
  * A change of state. `at` is in monotonic milliseconds.
@@ -228,27 +230,33 @@ export interface CircuitBreaker {
 export const make = (name: string, options: Options): Effect.Effect<CircuitBreaker> => {
   const family = makeFamily(name, options)
   return Effect.suspend(() => {
-    const circuit = family()(undefined)
+    const circuit = family()(undefined, undefined)
     return Effect.as(Registry.register(circuit), circuit)
   })
 }
+
+/** @internal */
+export type MakeCircuit = (
+  key: string | undefined,
+  forced: Registry.Forced | undefined
+) => CircuitBreaker & Registry.Member
 
 /**
  * Makes the circuits of one name, which share their stream of transitions.
  *
  * @internal
  */
-export const makeFamily = (name: string, options: Options): (() => (key: string | undefined) => Circuit) => {
+export const makeFamily = (name: string, options: Options): (() => MakeCircuit) => {
   const settings = settingsOf(options)
   const recorder = Telemetry.recorder(Option.name("CircuitBreaker.make", name))
   return () => {
     const changes = Effect.runSync(PubSub.sliding<Transition>(256))
-    return (key) => new Circuit(name, key, settings, recorder, changes)
+    return (key, forced) => new Circuit(name, key, settings, recorder, changes, forced)
   }
 }
 
 class Circuit implements CircuitBreaker {
-  readonly #state = Ref.makeUnsafe<State>({ _tag: "Closed", generation: 0, window: Window.empty })
+  readonly #state = Ref.makeUnsafe<State>({ _tag: "Closed", generation: 0, ...Window.empty })
   readonly #settings: Settings
   readonly #recorder: Telemetry.Recorder
   readonly #changes: PubSub.PubSub<Transition>
@@ -261,8 +269,10 @@ class Circuit implements CircuitBreaker {
     key: string | undefined,
     settings: Settings,
     recorder: Telemetry.Recorder,
-    changes: PubSub.PubSub<Transition>
+    changes: PubSub.PubSub<Transition>,
+    forced: Registry.Forced | undefined
   ) {
+    if (forced !== undefined) this.#state.ref.current = { _tag: "ForcedOpen", generation: 0, ...forced }
     this.name = name
     this.key = key
     this.#settings = settings
@@ -284,21 +294,24 @@ class Circuit implements CircuitBreaker {
   }
   get execute() {
     return <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E | CircuitOpen, R> =>
-      Effect.withFiber<A, E | CircuitOpen, R>((fiber) => {
-        const clock = fiber.getRef(Clock.Clock)
-        const now = monotonicMillis(clock)
-        const generation = this.admitUnsafe(now, fiber.context)
-        if (generation < 0) return Effect.fail(this.rejectionUnsafe(now, fiber.context))
-        return Effect.onExitPrimitive(self, (exit) => this.#settleExit(generation, exit, clock, fiber))
+      Effect.suspend(() => {
+        let admitted: Fiber.Fiber<unknown, unknown> | undefined
+        let generation = -1
+        const call = Effect.withFiber<A, E | CircuitOpen, R>((fiber) => {
+          const now = monotonicMillis(fiber.getRef(Clock.Clock))
+          generation = this.admitUnsafe(now, fiber.context)
+          if (generation < 0) return Effect.fail(this.rejectionUnsafe(now, fiber.context))
+          admitted = fiber
+          return self
+        })
+        // Waits for the end of the call before it is admitted: an interruption between the two would lose a probe.
+        return Effect.onExitPrimitive(call, (exit) =>
+          admitted === undefined ? undefined : this.#settleExit(generation, exit, admitted)
+        )
       })
   }
-  #settleExit(
-    generation: number,
-    exit: Exit.Exit<unknown, unknown>,
-    clock: Clock.Clock,
-    fiber: Fiber.Fiber<unknown, unknown>
-  ): undefined {
-    const now = monotonicMillis(clock)
+  #settleExit(generation: number, exit: Exit.Exit<unknown, unknown>, fiber: Fiber.Fiber<unknown, unknown>): undefined {
+    const now = monotonicMillis(fiber.getRef(Clock.Clock))
     if (exit._tag === "Success") {
       this.settleUnsafe(generation, "success", now, fiber.context)
       return undefined
@@ -321,8 +334,16 @@ class Circuit implements CircuitBreaker {
     const state = this.stateUnsafe(now)
     return state._tag !== "Closed" && (state._tag !== "Open" || now < state.until)
   }
+  /** The state at a time, with a probe that has failed since made known. */
+  #advance(now: number, context: Context.Context<never>): State {
+    const state = this.#state.ref.current
+    if (state._tag !== "HalfOpen" || now < state.probeUntil) return state
+    this.#change(this.stateUnsafe(now), "probe failed", state.probeUntil, context)
+    // Who was told may have called at once, and changed it again.
+    return this.#state.ref.current
+  }
   admitUnsafe(now: number, context: Context.Context<never>): number {
-    const state = this.stateUnsafe(now)
+    const state = this.#advance(now, context)
     if (state._tag === "Closed") return state.generation
     if (state._tag !== "Open" || now < state.until) return -1
     const generation = state.generation + 1
@@ -337,12 +358,12 @@ class Circuit implements CircuitBreaker {
     context: Context.Context<never>,
     holdUntil: number = now
   ): void {
-    const state = this.stateUnsafe(now)
+    const state = this.#advance(now, context)
     if (state.generation !== generation) return
     if (state._tag === "HalfOpen") {
       const next = generation + 1
       if (outcome === "success") {
-        return this.#change({ _tag: "Closed", generation: next, window: Window.empty }, "probe succeeded", now, context)
+        return this.#change({ _tag: "Closed", generation: next, ...Window.empty }, "probe succeeded", now, context)
       }
       const failed = outcome === "failure"
       const until = failed ? now + this.#settings.openMillis : holdUntil
@@ -351,15 +372,25 @@ class Circuit implements CircuitBreaker {
     }
     if (state._tag !== "Closed" || outcome === "ignored") return
     const { failurePercent, minimumCalls, openMillis, slotMillis } = this.#settings
-    const window = Window.add(state.window, Math.floor(now / slotMillis), outcome === "failure")
-    if (outcome === "failure") {
-      const { calls, failed } = Window.sum(window)
-      if (calls >= minimumCalls && failed * 100 >= failurePercent * calls) {
+    const failed = outcome === "failure"
+    const { older, slot } = Window.at(state, Math.floor(now / slotMillis))
+    const moved = slot !== state.slot
+    const next: Closed = {
+      _tag: "Closed",
+      generation,
+      slot,
+      ok: (moved ? 0 : state.ok) + (failed ? 0 : 1),
+      failed: (moved ? 0 : state.failed) + (failed ? 1 : 0),
+      older
+    }
+    if (failed) {
+      const sum = Window.sum(next)
+      if (sum.calls >= minimumCalls && sum.failed * 100 >= failurePercent * sum.calls) {
         const until = now + openMillis
         return this.#change({ _tag: "Open", generation: generation + 1, since: now, until }, "threshold", now, context)
       }
     }
-    this.#state.ref.current = { _tag: "Closed", generation, window }
+    this.#state.ref.current = next
   }
   rejectionUnsafe(now: number, context: Context.Context<never>): CircuitOpen {
     this.#alert(now, context)
@@ -382,12 +413,12 @@ class Circuit implements CircuitBreaker {
     }))
   }
   get forceClosed(): Effect.Effect<void> {
-    return this.#operate((state) => ({ _tag: "Closed", generation: state.generation + 1, window: Window.empty }))
+    return this.#operate((state) => ({ _tag: "Closed", generation: state.generation + 1, ...Window.empty }))
   }
   #operate(next: (state: State, now: number) => State): Effect.Effect<void> {
     return Effect.withFiber((fiber) => {
       const now = monotonicMillis(fiber.getRef(Clock.Clock))
-      this.#change(next(this.stateUnsafe(now), now), "operator", now, fiber.context)
+      this.#change(next(this.#advance(now, fiber.context), now), "operator", now, fiber.context)
       return Effect.void
     })
   }

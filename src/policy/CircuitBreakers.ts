@@ -18,8 +18,10 @@
  *
  * @since 0.1.0
  */
+import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
+import { monotonicMillis } from "../internal/monotonic.ts"
 import * as Option from "../internal/option.ts"
 import * as CircuitBreaker from "./CircuitBreaker.ts"
 import * as Registry from "./internal/circuitRegistry.ts"
@@ -83,26 +85,38 @@ export const keyed = (
   })
 }
 
-/** All circuits of the process. @category getters @since 0.1.0 */
-export const all: Effect.Effect<ReadonlyArray<CircuitBreaker.CircuitBreaker>> = Effect.map(
-  Registry.Registry,
-  (registry) =>
-    Array.from(registry.values()).flatMap((members) =>
-      Array.from(members).flatMap((each) => (each.deref() as Member | undefined)?.present() ?? [])
-    )
-)
 type Member = Registry.Member<CircuitBreaker.CircuitBreaker>
 
-const find = Effect.fnUntraced(function* (name: string, key: string | undefined) {
-  const circuits = yield* all
-  const found = circuits.filter((each) => each.name === name && (key === undefined || each.key === key))
-  if (found.length > 0) return found
-  const known = Array.from(new Set(circuits.map((each) => each.name)))
-  return yield* new NoSuchCircuit({ name, known, ...(key === undefined ? undefined : { key }) })
+const members: Effect.Effect<ReadonlyArray<Member>> = Effect.map(Registry.Registry, (registry) =>
+  Array.from(registry.values()).flatMap((each) =>
+    Array.from(each).flatMap((reference) => (reference.deref() as Member | undefined) ?? [])
+  )
+)
+
+/** All circuits of the process. @category getters @since 0.1.0 */
+export const all: Effect.Effect<ReadonlyArray<CircuitBreaker.CircuitBreaker>> = Effect.map(members, (each) =>
+  each.flatMap((member) => member.present())
+)
+
+/** The circuits of a name or of one of its keys; a name without a key also holds for keys that are yet to come. */
+const find = Effect.fnUntraced(function* (name: string, key: string | undefined, forced: Registry.Forced | undefined) {
+  const known = yield* members
+  const named = known.filter((each) => each.name === name)
+  const circuits = named.flatMap((each) => each.present()).filter((each) => key === undefined || each.key === key)
+  if (named.length === 0 || (key !== undefined && circuits.length === 0)) {
+    const names = Array.from(new Set(known.map((each) => each.name)))
+    return yield* new NoSuchCircuit({ name, known: names, ...(key === undefined ? undefined : { key }) })
+  }
+  if (key === undefined) for (const each of named) each.force?.(forced)
+  return circuits
 })
 
 /**
  * Opens the circuits of a name (or one of its keys) until they are closed again. Gives how many there were.
+ *
+ * **Details**
+ *
+ * Without a key, circuits of keys that are used later begin open too.
  *
  * @category combinators
  * @since 0.1.0
@@ -111,8 +125,10 @@ export const forceOpen = Effect.fnUntraced(function* (
   name: string,
   options: { readonly reason: string; readonly key?: string }
 ) {
-  const circuits = yield* find(name, options.key)
-  yield* Effect.forEach(circuits, (circuit) => circuit.forceOpen(options.reason), { discard: true })
+  const { key, reason } = options
+  const since = monotonicMillis(yield* Clock.Clock)
+  const circuits = yield* find(name, key, { reason, since })
+  yield* Effect.forEach(circuits, (circuit) => circuit.forceOpen(reason), { discard: true })
   return circuits.length
 })
 
@@ -123,33 +139,28 @@ export const forceOpen = Effect.fnUntraced(function* (
  * @since 0.1.0
  */
 export const forceClosed = Effect.fnUntraced(function* (name: string, options?: { readonly key?: string }) {
-  const circuits = yield* find(name, options?.key)
+  const circuits = yield* find(name, options?.key, undefined)
   yield* Effect.forEach(circuits, (circuit) => circuit.forceClosed, { discard: true })
   return circuits.length
 })
 
-class KeyedCircuits implements Keyed {
+class KeyedCircuits implements Keyed, Member {
   readonly #circuits = new Map<string, CircuitBreaker.CircuitBreaker>()
-  readonly #make: (key: string) => CircuitBreaker.CircuitBreaker
+  readonly #make: CircuitBreaker.MakeCircuit
   readonly #most: number
+  #forced: Registry.Forced | undefined
   readonly name: string
-  constructor(name: string, make: (key: string) => CircuitBreaker.CircuitBreaker, most: number) {
+  constructor(name: string, make: CircuitBreaker.MakeCircuit, most: number) {
     this.name = name
     this.#make = make
     this.#most = most
   }
   get(key: string): CircuitBreaker.CircuitBreaker {
-    let circuit = this.#circuits.get(key)
-    if (circuit !== undefined) {
-      // A map keeps the order of insertion, so the first key is the one that was not used for longest.
-      if (this.#circuits.size >= this.#most) {
-        this.#circuits.delete(key)
-        this.#circuits.set(key, circuit)
-      }
-      return circuit
-    }
-    if (this.#circuits.size >= this.#most) this.#forget()
-    circuit = this.#make(key)
+    const known = this.#circuits.get(key)
+    if (known === undefined && this.#circuits.size >= this.#most) this.#forget()
+    const circuit = known ?? this.#make(key, this.#forced)
+    // A map keeps the order of insertion, so the first key is the one that was not used for longest.
+    this.#circuits.delete(key)
     this.#circuits.set(key, circuit)
     return circuit
   }
@@ -160,6 +171,9 @@ class KeyedCircuits implements Keyed {
       if (circuit.stateUnsafe(0)._tag === "Closed") return void this.#circuits.delete(key)
     }
     if (oldest !== undefined) this.#circuits.delete(oldest)
+  }
+  force(forced: Registry.Forced | undefined): void {
+    this.#forced = forced
   }
   present(): ReadonlyArray<CircuitBreaker.CircuitBreaker> {
     return Array.from(this.#circuits.values())

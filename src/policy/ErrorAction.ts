@@ -33,7 +33,7 @@
  */
 import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
-import type * as Duration from "effect/Duration"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
@@ -168,7 +168,10 @@ export interface Actionable {
 }
 
 /** @category guards @since 0.1.0 */
-export const isActionable = (u: unknown): u is Actionable => Predicate.hasProperty(u, key)
+export const isActionable = (u: unknown): u is Actionable =>
+  Predicate.hasProperty(u, key) &&
+  Predicate.hasProperty(u[key], "kind") &&
+  Object.hasOwn(defaults, u[key].kind as string)
 
 /**
  * The error, carrying an action.
@@ -184,13 +187,13 @@ export type WithAction<E> = E extends Actionable ? E : E & Actionable
  *
  * **Gotchas**
  *
- * A primitive cannot carry an action; it is returned as it is, and counts as `fail`.
+ * A primitive or a frozen object cannot carry an action; it is returned as it is, and counts as `fail`.
  *
  * @category combinators
  * @since 0.1.0
  */
 export const attach = <E>(error: E, action: ErrorAction): WithAction<E> => {
-  if (Predicate.isObject(error) && !isActionable(error)) {
+  if (Predicate.isObject(error) && !isActionable(error) && Object.isExtensible(error)) {
     Object.defineProperty(error, key, { value: action, enumerable: false, configurable: true })
   }
   return error as WithAction<E>
@@ -210,8 +213,9 @@ export const assign =
     self: Effect.Effect<A, E, R>
   ): Effect.Effect<A, E extends { readonly _tag: infer K } ? (K extends keyof T ? WithAction<E> : E) : E, R> =>
     Effect.mapError(self, (error: any) => {
-      const action = (table as Readonly<Record<string, ErrorAction | undefined>>)[error?._tag]
-      return action === undefined ? error : attach(error, action)
+      const tag: unknown = error?._tag
+      const known = typeof tag === "string" && Object.hasOwn(table, tag)
+      return known ? attach(error, (table as Readonly<Record<string, ErrorAction>>)[tag]!) : error
     })
 
 /**
@@ -357,6 +361,12 @@ export const tagOf = (error: unknown): string =>
     : error instanceof Error
       ? error.name
       : typeof error
+
+/** What an error says about Retry-After, in milliseconds; also one without an action. @category getters @since 0.1.0 */
+export const retryAfterMillis = (error: unknown): number | undefined =>
+  Predicate.hasProperty(error, "retryAfter") && Duration.isDuration(error.retryAfter)
+    ? Duration.toMillis(error.retryAfter)
+    : undefined
 
 const annotations = (occurrence: Occurrence): Record<string, unknown> => {
   const found: Record<string, unknown> = {

@@ -68,6 +68,8 @@ export interface Options {
   readonly rateLimit?: RateLimit.Options
   readonly bulkhead?: Bulkhead.Options
   readonly timeouts?: Timeouts.Timeouts
+  /** Lets attempts tell how far they have come (`Timeouts.CurrentAttempt`) even without `connect` and `read`. */
+  readonly phases?: boolean
 }
 
 /**
@@ -96,7 +98,7 @@ export interface CallOptions {
    */
   readonly repeatable?: boolean
   /** Which circuit is meant: a host, a tenant. Default: the one of the policy. */
-  readonly key?: string
+  readonly key?: string | undefined
   /** Named in logs and notices. */
   readonly requestId?: string
   /** Renews the credentials after an error of kind `refresh`, and says whether another attempt makes sense. */
@@ -164,7 +166,8 @@ export const make: {
       gate,
       permits: options.bulkhead === undefined ? undefined : Bulkhead.makeUnsafe(name, options.bulkhead),
       timeouts: options.timeouts === undefined ? undefined : Timeouts.toMillis(options.timeouts),
-      recorder
+      recorder,
+      phases: options.phases ?? false
     })
     const run = (call: CallOptions) => {
       const { key, refresh, repeatable = true, requestId } = call

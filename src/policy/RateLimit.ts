@@ -166,8 +166,12 @@ export const make = (name: string, limits: Options): Effect.Effect<RateLimit> =>
 /** @internal */
 export const makeUnsafe = (name: string, limits: Options): Gate => new Gate(Option.name("RateLimit.make", name), limits)
 
-/** Someone who waits for a token. */
-interface Waiter {
+/**
+ * Someone who waits for a token.
+ *
+ * @internal
+ */
+export interface Waiter {
   /** Monotonic milliseconds after which the token is of no use. */
   readonly endsAt: number
   /** Whether a token is still wanted; asked just before it is spent. */
@@ -175,6 +179,21 @@ interface Waiter {
   /** The token is spent: go. */
   readonly granted: (now: number) => void
   readonly refused: (error: RateLimitExceeded | QuotaExhausted) => void
+}
+
+/** A place in the queue, which is lost when the budget ends. */
+class Place implements Entry {
+  before: Entry | undefined = undefined
+  after: Entry | undefined = undefined
+  linked = false
+  readonly at: number
+  readonly waiter: Waiter
+  readonly fire: (now: number) => void
+  constructor(waiter: Waiter, expire: (waiter: Waiter, now: number) => void) {
+    this.waiter = waiter
+    this.at = waiter.endsAt
+    this.fire = (now) => expire(waiter, now)
+  }
 }
 
 const windows = { burst: 1000, perMinute: 60_000, perDay: 86_400_000 } as const
@@ -188,7 +207,8 @@ export class Gate implements RateLimit, Entry {
   readonly #waited: ReadonlyArray<readonly [keyof typeof windows, SlidingWindow.SlidingWindow]>
   readonly #day: SlidingWindow.SlidingWindow | undefined
   readonly #alarmOf = makeAlarms()
-  readonly #queue: Array<Waiter> = []
+  readonly #alarmsOfPlaces = makeAlarms()
+  readonly #queue: Array<Place> = []
   #alarm: Alarm | undefined
   #context: Context.Context<never> | undefined
   #holdUntil = -Infinity
@@ -231,25 +251,41 @@ export class Gate implements RateLimit, Entry {
     if (exhausted !== undefined) return exhausted
     const { at, limit } = this.#room(now, this.#queue.length)
     if (at >= waiter.endsAt) return this.#exceeded(limit, at - now)
-    this.#queue.push(waiter)
-    this.#alarm ??= this.#alarmOf(clock)
-    this.#context ??= context
+    if (this.#queue.length === 0) {
+      this.#alarm = this.#alarmOf(clock)
+      this.#context = context
+    }
+    const place = new Place(waiter, (each, at) => {
+      const { limit, at: room } = this.#room(at, 0)
+      if (this.#remove(each) !== undefined) each.refused(this.#exceeded(limit, room - at))
+      this.#pump(at)
+    })
+    this.#queue.push(place)
+    if (waiter.endsAt < Infinity) this.#alarmsOfPlaces(clock).add(place, now, context)
     if (this.#queue.length === 1) this.#pump(now)
     return undefined
   }
   leaveUnsafe(waiter: Waiter, now: number): void {
-    const index = this.#queue.indexOf(waiter)
-    if (index < 0) return
-    this.#queue.splice(index, 1)
-    if (index === 0) this.#pump(now)
+    const first = this.#queue[0]?.waiter === waiter
+    if (this.#remove(waiter) !== undefined && first) this.#pump(now)
+  }
+  /** Takes a waiter out of the queue, where it still is there. */
+  #remove(waiter: Waiter): Place | undefined {
+    const index = this.#queue.findIndex((each) => each.waiter === waiter)
+    if (index < 0) return undefined
+    const [place] = this.#queue.splice(index, 1)
+    this.#alarmsOfPlaces(this.#alarm!.clock).remove(place!)
+    return place
   }
   holdUnsafe(until: number): void {
     if (until <= this.#holdUntil) return
     this.#holdUntil = until
-    for (const waiter of this.#queue.filter((each) => each.endsAt <= until)) {
-      this.#queue.splice(this.#queue.indexOf(waiter), 1)
+    for (const { waiter } of this.#queue.filter((each) => each.at <= until)) {
+      // Refusing one may have made another leave.
+      if (this.#remove(waiter) === undefined) continue
       waiter.refused(this.#exceeded("provider", until - monotonicMillis(this.#alarm!.clock)))
     }
+    if (this.#queue.length > 0) this.#pump(monotonicMillis(this.#alarm!.clock))
   }
 
   /** When there is room after so many others, and what there is no room in. */
@@ -287,14 +323,15 @@ export class Gate implements RateLimit, Entry {
     if (this.#pumping) return
     this.#pumping = true
     this.#alarm?.remove(this)
-    for (let waiter = this.#queue[0]; waiter !== undefined; waiter = this.#queue[0]) {
+    for (let first = this.#queue[0]; first !== undefined; first = this.#queue[0]) {
+      const { waiter } = first
       const { at, limit } = this.#room(now, 0)
       if (at > now && at < waiter.endsAt) {
         this.at = at
         this.#alarm!.add(this, now, this.#context!)
         break
       }
-      this.#queue.shift()
+      this.#remove(waiter)
       if (at > now) {
         waiter.refused(this.#exceeded(limit, at - now))
         continue
@@ -346,7 +383,7 @@ export class Gate implements RateLimit, Entry {
           quota: window.limit,
           windowSeconds: window.millis / 1000,
           remaining: Math.max(0, window.limit - window.count(now)),
-          resetMillis: Math.max(0, window.earliest(now) - now)
+          resetMillis: Math.max(0, window.earliest(now) - now, this.#holdUntil - now)
         }))
       })
     )

@@ -86,7 +86,8 @@ export const make = (options: {
   const delays = options.delays.map((delay, index) =>
     Option.millisOrZero("RetryPolicy.make", `delays[${index}]`, delay)
   )
-  return build(delays, options.jitter ?? "none", delays[0] ?? 0, Math.max(0, ...delays))
+  const jitter = Option.word("RetryPolicy.make", "jitter", options.jitter ?? "none", ["none", "equal", "full"])
+  return build(delays, jitter, delays[0] ?? 0, Math.max(0, ...delays))
 }
 
 /**
@@ -114,7 +115,8 @@ export const exponential = (options: {
   const factor = Option.number(where, "factor", options.factor ?? 2, { min: 1 })
   const maxRetries = Option.number(where, "maxRetries", options.maxRetries, { min: 0, max: 1000, integer: true })
   const delays = Array.from({ length: maxRetries }, (_, index) => Math.min(cap, base * factor ** index))
-  return build(delays, options.jitter ?? "full", base, cap)
+  const jitter = Option.word(where, "jitter", options.jitter ?? "full", ["none", "equal", "full", "decorrelated"])
+  return build(delays, jitter, base, cap)
 }
 
 const build = (delays: ReadonlyArray<number>, jitter: Jitter, base: number, cap: number): RetryPolicy => {
@@ -142,16 +144,10 @@ const build = (delays: ReadonlyArray<number>, jitter: Jitter, base: number, cap:
     let previous = 0
     return Effect.succeed((meta: Schedule.InputMetadata<unknown>) => {
       const error = meta.input
-      const actionable = ErrorAction.isActionable(error) ? error : undefined
-      const again = actionable === undefined || mayRepeat(actionable.errorAction)
-      const retryAfter = actionable?.retryAfter
+      const again = !ErrorAction.isActionable(error) || mayRepeat(error.errorAction)
+      const retryAfter = ErrorAction.retryAfterMillis(error)
       const delay = again
-        ? delayMillis(
-            meta.attempt - 1,
-            previous,
-            () => random.nextDoubleUnsafe(),
-            retryAfter && Duration.toMillis(retryAfter)
-          )
+        ? delayMillis(meta.attempt - 1, previous, () => random.nextDoubleUnsafe(), retryAfter)
         : undefined
       if (delay === undefined) return Cause.done(Duration.millis(previous))
       previous = delay

@@ -111,16 +111,21 @@ export class Timeout extends Schema.TaggedError<Timeout>()("Timeout", {
  * @since 0.1.0
  */
 export interface Attempt {
+  /** Nothing is sent yet, so nothing can have taken effect. Without it, an attempt counts as sent from its start. */
+  readonly preparing: () => void
   /** A connection is being waited for: `connect` runs, `read` does not, and nothing is sent yet. */
   readonly connecting: () => void
   /** The request is being sent: `read` starts. From now on it may take effect. */
   readonly sent: () => void
   /** The first byte of the response is there: `read` ends. */
   readonly answered: () => void
+  /** Whether the request was sent, so that it may have taken effect. */
+  readonly wasSent: boolean
 }
 
 /**
- * The attempt that the current fiber works for; `undefined` outside a policy that has `connect` or `read`.
+ * The attempt that the current fiber works for; `undefined` outside a policy that has `connect`, `read` or
+ * `phases`.
  *
  * @category services
  * @since 0.1.0

@@ -19,6 +19,12 @@ const ResponseOnly = Context.Reference<boolean>("effect-integration/http/interna
   defaultValue: () => false
 })
 
+/** The decoded value travels on its response, which client middleware may look at on the way. */
+const decoded = Symbol.for("effect-integration/http/decoded")
+interface Carrier extends HttpClientResponse.HttpClientResponse {
+  [decoded]?: { readonly value: unknown }
+}
+
 type AnyEffect = Effect.Effect<any, any, any>
 
 /**
@@ -39,22 +45,17 @@ export const makeClient = Effect.fnUntraced(function* (wire: Exchange.Wire, api:
       ) => AnyEffect
       const target = group.topLevel ? client : client[group.identifier]
       const operation = `${group.identifier}.${endpoint.identifier}`
-      // The decoded value goes beside the response, which client middleware may look at.
-      const values = new WeakMap<object, unknown>()
+      const read: Exchange.Read<Carrier, unknown> = (response: Carrier, fiber) => {
+        if (response.status >= 300 && !errors.has(response.status)) return undefined
+        if (response.status < 300 && fiber.getRef(ResponseOnly)) return Effect.succeed(response)
+        return Effect.flatMap(decode(response), (value) => {
+          response[decoded] = { value: adapt(wire, response, value) }
+          return reportEcho(wire, response, value)
+        })
+      }
       const httpClient = HttpClient.makeWith(
         (request: Effect.Effect<HttpClientRequest.HttpClientRequest>) =>
-          Effect.flatMap(request, (each) =>
-            Effect.flatMap(ResponseOnly, (responseOnly) =>
-              Exchange.exchange(wire, operation, each, (response) => {
-                if (response.status >= 300 && !errors.has(response.status)) return undefined
-                if (responseOnly && response.status < 300) return Effect.succeed(response)
-                return Effect.flatMap(decode(response), (value) => {
-                  values.set(response, adapt(wire, response, value))
-                  return Effect.as(reportEcho(wire, response, value), response)
-                })
-              })
-            )
-          ),
+          Effect.flatMap(request, (each) => Exchange.exchange(wire, operation, each, read)),
         Effect.succeed
       )
       const raw = HttpApiClient.endpoint(api, { ...(at as object), httpClient, baseUrl } as never) as Effect.Effect<
@@ -69,9 +70,10 @@ export const makeClient = Effect.fnUntraced(function* (wire: Exchange.Wire, api:
               Schema.isSchemaError(error) ? badRequest(wire, endpoint.method, path, error) : Effect.fail(error)
             )
             if (mode === "response-only") return Effect.provideService(sent, ResponseOnly, true)
-            return Effect.flatMap(sent, (response: HttpClientResponse.HttpClientResponse) => {
+            return Effect.flatMap(sent, (response: Carrier) => {
               // A middleware that made a response of its own has it decoded here.
-              const value = values.has(response) ? Effect.succeed(values.get(response)) : decode(response)
+              const carried = response[decoded]
+              const value = carried === undefined ? decode(response) : Effect.succeed(carried.value)
               return mode === "decoded-and-response" ? Effect.map(value, (each) => [each, response]) : value
             })
           }
@@ -117,12 +119,8 @@ const siteOf = (wire: Exchange.Wire, { request }: HttpClientResponse.HttpClientR
   Exchange.siteOf(wire.name, request, request.headers["x-request-id"] ?? "")
 
 /** The `requestId` in a body should be the echo of X-Request-ID. */
-const reportEcho = (
-  wire: Exchange.Wire,
-  response: HttpClientResponse.HttpClientResponse,
-  value: unknown
-): Effect.Effect<void> => {
-  if (!Predicate.hasProperty(value, "requestId") || typeof value.requestId !== "string") return Effect.void
-  const site = siteOf(wire, response)
-  return value.requestId === site.requestId ? Effect.void : Exchange.reportEcho(wire.name, site, value.requestId)
+const reportEcho = (wire: Exchange.Wire, response: Carrier, value: unknown): Effect.Effect<Carrier> => {
+  const echo = Predicate.hasProperty(value, "requestId") ? value.requestId : undefined
+  if (typeof echo !== "string" || echo === response.request.headers["x-request-id"]) return Effect.succeed(response)
+  return Effect.as(Exchange.reportEcho(wire.name, siteOf(wire, response), echo), response)
 }

@@ -42,6 +42,12 @@ export interface Wire {
   readonly connectMillis: number
 }
 
+/** Takes the value out of a response; `undefined` where the contract does not declare such a response. */
+export type Read<A, E> = (
+  response: HttpClientResponse.HttpClientResponse,
+  fiber: Fiber.Fiber<unknown, unknown>
+) => Effect.Effect<A, E, any> | undefined
+
 /** What is known about one call when something goes wrong. */
 export interface Site {
   readonly integration: string
@@ -55,21 +61,18 @@ const repeatable = new Set([...safe, "PUT", "DELETE"])
 
 /**
  * One logical call: adds what the contract promises to the request, runs attempts under the policy, and turns everything
- * that is not a success into the error of its row. `read` takes the value out of a response that the contract declares.
+ * that is not a success into the error of its row.
  */
 export const exchange = <A, E>(
   wire: Wire,
   operation: string,
   given: HttpClientRequest.HttpClientRequest,
-  read: (
-    response: HttpClientResponse.HttpClientResponse,
-    row: StatusTable.Row<unknown>
-  ) => Effect.Effect<A, E, any> | undefined
+  read: Read<A, E>
 ): Effect.Effect<A, unknown, any> =>
   Effect.withFiber((fiber) => {
-    const inbound = fiber.getRef(RequestContext.RequestContext)
+    const { authenticator } = wire
     const makeId = fiber.getRef(RequestContext.IdGenerator)
-    const requestId = inbound.requestId ?? makeId()
+    const requestId = fiber.getRef(RequestContext.RequestContext).requestId ?? makeId()
     const unsafe = !safe.has(given.method)
     const headers: Record<string, string> = { "x-request-id": requestId }
     if (given.headers.accept === undefined) headers.accept = "application/json"
@@ -81,68 +84,57 @@ export const exchange = <A, E>(
     if (wire.sourceSystem !== undefined && unsafe) {
       request = withMetadata(request, wire.sourceSystem, fiber.getRef(Clock.Clock))
     }
-    const site = () => siteOf(wire.name, request, requestId)
-    let used: Credential | undefined
-    const attempt = Effect.suspend(() => {
-      if (wire.authenticator === undefined) return send(wire, request, site, requestId, [], read)
-      return Effect.flatMap(wire.authenticator.credential, (credential) => {
-        used = credential
-        const secret = Redacted.value(credential.value)
-        const authorized = HttpClientRequest.setHeader(request, credential.header, secret)
-        return Effect.updateService(
-          send(wire, authorized, site, requestId, [secret, secret.replace(/^Bearer /, "")], read),
-          Headers.CurrentRedactedNames,
-          (names) => (names.includes(credential.header) ? names : [...names, credential.header])
-        )
-      })
-    })
-    const { authenticator } = wire
-    const call: Policy.CallOptions = {
-      repeatable: wire.idempotent || repeatable.has(request.method),
-      requestId,
-      ...(wire.circuitKey === undefined ? undefined : { key: wire.circuitKey(request) }),
-      ...(authenticator === undefined
-        ? undefined
-        : {
-            refresh: () =>
-              used === undefined ? Effect.succeed(false) : Effect.suspend(() => authenticator.refused(used!))
-          })
+    const key = wire.circuitKey?.(request)
+    const repeats = wire.idempotent || repeatable.has(request.method)
+    if (authenticator === undefined) {
+      return wire.policy.with({ repeatable: repeats, requestId, key })(send(wire, request, requestId, [], read))
     }
-    return wire.policy.with(call)(attempt)
+    let used: Credential | undefined
+    const credential = Effect.withFiber((each) => {
+      each.getRef(Timeouts.CurrentAttempt)?.preparing()
+      return authenticator.credential
+    })
+    const attempt = Effect.flatMap(credential, (given) => {
+      used = given
+      const secret = Redacted.value(given.value)
+      const authorized = HttpClientRequest.setHeader(request, given.header, secret)
+      const sent = send(wire, authorized, requestId, [secret, secret.replace(/^Bearer /, "")], read)
+      if (fiber.getRef(Headers.CurrentRedactedNames).includes(given.header)) return sent
+      return Effect.updateService(sent, Headers.CurrentRedactedNames, (names) => [...names, given.header])
+    })
+    const refresh = () => (used === undefined ? Effect.succeed(false) : authenticator.refused(used))
+    return wire.policy.with({ repeatable: repeats, requestId, key, refresh })(attempt)
   })
 
 /** One attempt, from the request to the value. */
 const send = <A, E>(
   wire: Wire,
   request: HttpClientRequest.HttpClientRequest,
-  site: () => Site,
   requestId: string,
   secrets: ReadonlyArray<string>,
-  read: (
-    response: HttpClientResponse.HttpClientResponse,
-    row: StatusTable.Row<unknown>
-  ) => Effect.Effect<A, E, any> | undefined
+  read: Read<A, E>
 ): Effect.Effect<A, unknown, any> =>
-  Effect.suspend(() => {
-    const phases = new Transport.Phases(Fiber.getCurrent()?.getRef(Timeouts.CurrentAttempt))
-    phases.sent()
-    const response = Effect.provideService(wire.httpClient.execute(request), Timeouts.CurrentAttempt, phases)
-    return Effect.matchCauseEffect(response, {
+  Effect.withFiber((fiber) => {
+    const attempt = fiber.getRef(Timeouts.CurrentAttempt)
+    const site = () => siteOf(wire.name, request, requestId)
+    // Where nobody shows when the request is sent, it counts as sent from now on.
+    attempt?.sent()
+    return Effect.matchCauseEffect(wire.httpClient.execute(request), {
       onFailure: (cause) =>
-        Effect.failCause(Cause.map(cause, (error) => fromClient(wire, error, site, phases, "request"))),
+        Effect.failCause(Cause.map(cause, (error) => fromClient(wire, error, site(), attempt?.wasSent, "request"))),
       onSuccess: (response) => {
-        phases.answered()
+        attempt?.answered()
         const { status } = response
-        const row = StatusTable.rowOf(wire.table, status)
-        const value = status < 300 ? read(response, row) : undefined
-        const checked = checkEcho(wire, response, site, requestId)
+        const value = status < 300 ? read(response, fiber) : undefined
         const result =
           value === undefined
-            ? fromStatus(wire, response, site, secrets, read)
+            ? fromStatus(wire, response, site, secrets, status < 300 ? undefined : read(response, fiber))
             : Effect.catchCause(value, (cause) =>
-                Effect.failCause(Cause.map(cause, (error) => fromClient(wire, error, site, phases, "response", status)))
+                Effect.failCause(Cause.map(cause, (error) => fromClient(wire, error, site(), true, "response", status)))
               )
-        return checked === undefined ? result : Effect.andThen(checked, result)
+        const echo = response.headers["x-request-id"]
+        if (echo === undefined || echo === requestId) return result
+        return Effect.andThen(reportEcho(wire.name, site(), echo), result)
       }
     })
   })
@@ -153,13 +145,9 @@ const fromStatus = <A, E>(
   response: HttpClientResponse.HttpClientResponse,
   site: () => Site,
   secrets: ReadonlyArray<string>,
-  read: (
-    response: HttpClientResponse.HttpClientResponse,
-    row: StatusTable.Row<unknown>
-  ) => Effect.Effect<A, E, any> | undefined
+  declared: Effect.Effect<A, E, any> | undefined
 ): Effect.Effect<A, unknown, any> => {
   const { status } = response
-  const declared = read(response, StatusTable.rowOf(wire.table, status))
   const fromRow = Effect.clockWith((clock) =>
     Effect.flatMap(Body.read(response, { secrets, fields: wire.personalData }), (body) => {
       const problem = Body.problemOf(body)
@@ -206,19 +194,19 @@ const isRaw = (error: unknown): error is HttpClientError.HttpClientError | Schem
 const fromClient = (
   wire: Wire,
   error: unknown,
-  site: () => Site,
-  phases: Transport.Phases,
+  site: Site,
+  sent: boolean | undefined,
   side: "request" | "response",
   status?: number
 ): unknown => {
-  if (Schema.isSchemaError(error)) return protocolError(site(), side, error, status)
+  if (Schema.isSchemaError(error)) return protocolError(site, side, error, status)
   if (!HttpClientError.isHttpClientError(error)) return error
   const failure = Transport.failureOf(error)
   if (failure === undefined) {
     const field = side === "request" ? "url or body" : "body"
     const description = side === "request" ? error.reason._tag : describe(error)
     return new ProtocolError({
-      ...site(),
+      ...site,
       side,
       field,
       description,
@@ -229,9 +217,9 @@ const fromClient = (
     const limit = Duration.millis(Number.isFinite(wire.connectMillis) ? wire.connectMillis : 10_000)
     return new Timeouts.Timeout({ integration: wire.name, kind: "connect", limit, outcome: "unprocessed" })
   }
-  const unsent = failure.kind !== "reset" || !phases.isSent
+  const unsent = failure.kind !== "reset" || sent === false
   return new NetworkError({
-    ...site(),
+    ...site,
     kind: failure.kind,
     code: failure.code,
     outcome: unsent ? "unprocessed" : "unknown"
@@ -283,15 +271,6 @@ export const siteOf = (integration: string, request: HttpClientRequest.HttpClien
 }
 
 /** Reports a response that answers another request (section 3.1: `requestId` is the echo of X-Request-ID). */
-const checkEcho = (
-  wire: Wire,
-  response: HttpClientResponse.HttpClientResponse,
-  site: () => Site,
-  requestId: string
-): Effect.Effect<void> | undefined => {
-  const echo = response.headers["x-request-id"]
-  return echo === undefined || echo === requestId ? undefined : reportEcho(wire.name, site(), echo)
-}
 export const reportEcho = (integration: string, site: Site, echo: string): Effect.Effect<void> =>
   Effect.logWarning(
     `${integration}: ${site.method} ${site.path}: the response is of request ${echo.slice(0, 100)}, not ${site.requestId}`

@@ -53,58 +53,37 @@ export const retryAfterOf = (
   return Headers.retryAfterDelay(parsed.success, clock.currentTimeMillisUnsafe())
 }
 
-/**
- * Follows one attempt: whether its request was sent, and when its connection was there, so that a connection that is not
- * made in time is told apart from an answer that does not come.
- *
- * An `HttpClient` does not show this. Node's undici (fetch, and the client of `@effect/platform-node`) does, on its
- * diagnostics channels. With any other client a request counts as sent from the start.
- */
-export class Phases implements Timeouts.Attempt {
-  isSent = false
-  readonly #attempt: Timeouts.Attempt | undefined
-  constructor(attempt: Timeouts.Attempt | undefined) {
-    this.#attempt = attempt
-    subscribe()
-  }
-  connecting(): void {
-    this.isSent = false
-    this.#attempt?.connecting()
-  }
-  sent(): void {
-    this.isSent = true
-    this.#attempt?.sent()
-  }
-  answered(): void {
-    this.isSent = true
-    this.#attempt?.answered()
-  }
-}
-
 interface DiagnosticsChannel {
-  readonly subscribe: (name: string, listener: (message: unknown) => void) => void
+  readonly subscribe: (name: string, listener: (message: { readonly request: Followed }) => void) => void
 }
 
-let subscribed = false
-const followed = new WeakMap<object, Timeouts.Attempt>()
+let observing = false
+/** The attempt that an undici request belongs to, kept on the request: a WeakMap of many is a burden for the collector. */
+const followed = Symbol.for("effect-integration/http/attempt")
+interface Followed {
+  [followed]?: Timeouts.Attempt
+}
 
-const subscribe = (): void => {
-  if (subscribed) return
-  subscribed = true
+/**
+ * Has attempts told when their request is made and when it is sent, so that a connection that is not made in time is told
+ * apart from an answer that does not come, and a request that was never sent from one that may have taken effect.
+ *
+ * An `HttpClient` does not show this. Node's undici (the client of `@effect/platform-node`) does, on its diagnostics
+ * channels. With any other client a request counts as sent from the start.
+ */
+export const observe = (): void => {
+  if (observing) return
+  observing = true
   const { process } = globalThis as {
     readonly process?: { readonly getBuiltinModule?: (name: string) => DiagnosticsChannel | undefined }
   }
   const channels = process?.getBuiltinModule?.("node:diagnostics_channel")
-  const on = (name: string, listener: (request: object) => void) =>
-    channels?.subscribe(name, (message) => {
-      if (Predicate.hasProperty(message, "request") && Predicate.isObject(message.request)) listener(message.request)
-    })
   // Published while the request is made, in the fiber that makes it.
-  on("undici:request:create", (request) => {
+  channels?.subscribe("undici:request:create", ({ request }) => {
     const attempt = Fiber.getCurrent()?.getRef(Timeouts.CurrentAttempt)
     if (attempt === undefined) return
-    followed.set(request, attempt)
+    request[followed] = attempt
     attempt.connecting()
   })
-  on("undici:client:sendHeaders", (request) => followed.get(request)?.sent())
+  channels?.subscribe("undici:client:sendHeaders", ({ request }) => request[followed]?.sent())
 }

@@ -67,15 +67,17 @@ export abstract class Alarm {
   protected ring(context: Context.Context<never>): void {
     this.#wakeAt = Infinity
     const now = monotonicMillis(this.clock)
-    // A host timer may ring up to a millisecond early.
-    while (this.#head !== undefined && this.#head.at - now < 1) {
+    // A host timer may ring a little early: what is not due yet waits for the next ring.
+    while (this.#head !== undefined && this.#head.at <= now) {
       const due = this.#head
       this.remove(due)
-      due.fire(Math.max(now, due.at))
+      due.fire(now)
     }
-    if (this.#head !== undefined && this.#wakeAt === Infinity) {
+    if (this.#head !== undefined && this.#head.at < this.#wakeAt) {
+      if (this.#wakeAt !== Infinity) this.disarm()
       this.#wakeAt = this.#head.at
-      this.arm(Math.max(this.#head.at - now, 1), context)
+      // A clock may round: a wait that it takes for none would ring again at once, for ever.
+      this.arm(Math.max(this.#head.at - now, 0.001), context)
     }
   }
 }

@@ -5,6 +5,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
+import * as Predicate from "effect/Predicate"
 import * as Random from "effect/Random"
 import { monotonicMillis } from "../../internal/monotonic.ts"
 import type * as Telemetry from "../../Telemetry.ts"
@@ -27,6 +28,7 @@ export interface Parts {
   readonly permits: Bulkhead.Permits | undefined
   readonly timeouts: ReturnType<typeof Timeouts.toMillis> | undefined
   readonly recorder: Telemetry.Recorder
+  readonly phases: boolean
 }
 
 /** What one call says about itself. */
@@ -39,19 +41,21 @@ export interface Options {
 
 type AnyEffect = Effect.Effect<any, any, any>
 type AnyExit = Exit.Exit<any, any>
+type Resume = (effect: AnyEffect) => void
 
 /** The parts of a policy with the alarms that its calls share. */
 export class Engine {
   readonly parts: Parts
   /** Deadlines of attempts, which nearly always come in order. */
   readonly deadlines = makeAlarms()
-  /** Ends of backoffs. */
-  readonly backoffs = makeAlarms()
+  /** Ends of backoffs, and of waiting for a permit. */
+  readonly waits = makeAlarms()
   /** Whether attempts are told their phases. */
   readonly phased: boolean
   constructor(parts: Parts) {
     this.parts = parts
-    this.phased = parts.timeouts !== undefined && (parts.timeouts.connect < Infinity || parts.timeouts.read < Infinity)
+    const { phases, timeouts } = parts
+    this.phased = phases || (timeouts !== undefined && (timeouts.connect < Infinity || timeouts.read < Infinity))
   }
   run(self: AnyEffect, options: Options): AnyEffect {
     const { permits } = this.parts
@@ -66,7 +70,7 @@ export class Engine {
  * timeout ( effect ))))), fused. An attempt is one child fiber; there is none for the total timeout, since each attempt
  * and each wait ends at the smaller of its own limit and what is left.
  */
-class Call implements Entry, Timeouts.Attempt {
+class Call implements Entry {
   before: Entry | undefined = undefined
   after: Entry | undefined = undefined
   linked = false
@@ -83,14 +87,15 @@ class Call implements Entry, Timeouts.Attempt {
   private retries = 0
   private backoff = 0
   private refreshed = false
+  private recorded = false
   private generation = 0
   private child: Fiber.Fiber<any, any> | undefined = undefined
+  private phase: Phase | undefined = undefined
   private alarm: Alarm | undefined = undefined
   private resume: ((effect: AnyEffect) => void) | undefined = undefined
   private connectAt = Infinity
   private readAt = Infinity
   private attemptAt = Infinity
-  private wasSent = false
   private fired: Timeouts.Timeout["kind"] | undefined = undefined
 
   constructor(engine: Engine, self: AnyEffect, options: Options, fiber: Fiber.Fiber<unknown, unknown>) {
@@ -110,34 +115,47 @@ class Call implements Entry, Timeouts.Attempt {
     }
   }
 
-  begin(resume: (effect: AnyEffect) => void): Effect.Effect<void> | void {
+  begin(resume: Resume): Effect.Effect<void> | void {
     const now = this.startedAt
-    if (this.endsAt > now) return this.attempt(resume, now)
-    resume(this.ends(this.timeout("total", "unprocessed"), now))
+    return this.endsAt > now ? this.attempt(resume, now) : resume(this.spent(now))
+  }
+  /** The budget is spent before anything was sent. */
+  private spent(now: number): AnyEffect {
+    return this.ends(this.timeout("total", "unprocessed"), now)
   }
 
   /** The same behind a bulkhead. */
   queue(permits: Bulkhead.Permits): AnyEffect {
-    if (this.endsAt <= this.startedAt) return this.ends(this.timeout("total", "unprocessed"), this.startedAt)
-    const call = permits.around<any, any, any, AnyEffect>(this.again(), (granted, fail) => {
-      const alarm = this.engine.backoffs(this.clock)
+    let held = false
+    const acquire: AnyEffect = Effect.callback((resume: Resume) => {
+      if (this.endsAt <= this.startedAt) return resume(this.spent(this.startedAt))
+      held = permits.takeUnsafe()
+      if (held) return resume(Effect.void)
+      const alarm = this.engine.waits(this.clock)
+      const granted = () => {
+        held = true
+        alarm.remove(late)
+        resume(Effect.void)
+      }
       const late = new Wake(this.endsAt, (now) => {
         permits.leaveUnsafe(granted)
-        fail(this.ends(this.timeout("total", "unprocessed"), now))
+        resume(this.spent(now))
       })
+      const full = permits.joinUnsafe(granted)
+      if (full !== undefined) return resume(this.ends(full, this.startedAt))
       if (this.endsAt < Infinity) alarm.add(late, this.startedAt, this.context)
       return Effect.sync(() => {
         alarm.remove(late)
         permits.leaveUnsafe(granted)
+        this.record("interrupted", this.now())
       })
     })
-    return Effect.catch(call, (error: unknown) =>
-      Effect.isEffect(error)
-        ? (error as AnyEffect)
-        : ErrorAction.tagOf(error) === "BulkheadFull"
-          ? this.ends(error, monotonicMillis(this.clock))
-          : Effect.fail(error)
-    )
+    const release = () => {
+      if (held) permits.releaseUnsafe()
+      return undefined
+    }
+    // What was taken is given back even where the interruption comes between the two.
+    return Effect.onExitPrimitive(Effect.andThen(acquire, this.again()), release)
   }
 
   // ---- one attempt
@@ -145,7 +163,7 @@ class Call implements Entry, Timeouts.Attempt {
   private again(): AnyEffect {
     return Effect.callback((resume) => this.attempt(resume, this.now()))
   }
-  private attempt(resume: (effect: AnyEffect) => void, now: number): Effect.Effect<void> | void {
+  private attempt(resume: Resume, now: number): Effect.Effect<void> | void {
     this.resume = resume
     const { circuit } = this
     if (circuit?.rejectsUnsafe(now)) return resume(this.ends(circuit.rejectionUnsafe(now, this.context), now))
@@ -157,43 +175,41 @@ class Call implements Entry, Timeouts.Attempt {
 
   /** Waits for a token; the circuit is asked again when there is one, before it is spent. */
   private wait(gate: RateLimit.Gate, now: number): Effect.Effect<void> | void {
-    const circuit = this.circuit
+    const { circuit } = this
     let cancel: Effect.Effect<void> | void = undefined
     const rejected = () => {
       const at = this.now()
-      leave()
+      circuit?.listeners.delete(rejected)
       gate.leaveUnsafe(waiter, at)
       this.resume!(this.ends(circuit!.rejectionUnsafe(at, this.context), at))
     }
-    const leave = () => circuit?.listeners.delete(rejected)
-    const waiter = {
+    const waiter: RateLimit.Waiter = {
       endsAt: this.endsAt,
-      wanted: (at: number) => {
-        leave()
+      wanted: (at) => {
+        circuit?.listeners.delete(rejected)
         this.generation = circuit?.admitUnsafe(at, this.context) ?? 0
         if (this.generation >= 0) return true
         this.resume!(this.ends(circuit!.rejectionUnsafe(at, this.context), at))
         return false
       },
-      granted: (at: number) => {
+      granted: (at) => {
         cancel = this.start(at)
       },
-      refused: (error: unknown) => {
-        leave()
+      refused: (error) => {
+        circuit?.listeners.delete(rejected)
         this.resume!(this.ends(error, this.now()))
       }
     }
-    circuit?.listeners.add(rejected)
     const error = gate.joinUnsafe(waiter, now, this.clock, this.context)
-    if (error !== undefined) {
-      leave()
-      return this.resume!(this.ends(error, now))
-    }
+    if (error !== undefined) return this.resume!(this.ends(error, now))
+    circuit?.listeners.add(rejected)
     this.engine.parts.recorder.rateLimitWait(this.context)
     return Effect.suspend(() => {
       if (cancel !== undefined) return cancel
-      leave()
-      gate.leaveUnsafe(waiter, this.now())
+      circuit?.listeners.delete(rejected)
+      const at = this.now()
+      gate.leaveUnsafe(waiter, at)
+      this.record("interrupted", at)
       return Effect.void
     })
   }
@@ -203,127 +219,164 @@ class Call implements Entry, Timeouts.Attempt {
     const { timeouts } = parts
     this.attempts++
     this.fired = undefined
-    this.wasSent = !phased
     if (timeouts !== undefined) {
       this.attemptAt = Math.min(now + timeouts.attempt, this.endsAt)
       this.readAt = now + timeouts.read
       this.connectAt = Infinity
     }
     parts.recorder.attempt(this.context)
-    const context = phased ? Context.add(this.context, Timeouts.CurrentAttempt, this) : this.context
+    this.phase = phased ? new Phase(this) : undefined
+    const context =
+      this.phase === undefined ? this.context : Context.add(this.context, Timeouts.CurrentAttempt, this.phase)
     const child = Effect.runForkWith(context)(this.self as Effect.Effect<any, any>)
-    this.child = child
     const early = child.pollUnsafe()
     if (early !== undefined) return this.done(early)
+    this.child = child
+    this.at = Infinity
     this.arm(now)
-    child.addObserver((exit) => this.done(exit))
+    child.addObserver((exit) => {
+      if (this.child === child) this.done(exit)
+    })
     return Effect.suspend(() => {
-      this.alarm?.remove(this)
-      this.circuit?.settleUnsafe(this.generation, "ignored", this.now(), this.context)
-      this.record("interrupted", this.now())
+      const at = this.now()
+      this.leave()
+      this.circuit?.settleUnsafe(this.generation, "ignored", at, this.context)
+      this.record("interrupted", at)
       return Fiber.interrupt(child)
     })
   }
+  /** The attempt is over: no deadline concerns it any more. */
+  private leave(): void {
+    this.alarm?.remove(this)
+    this.child = undefined
+  }
+
   private arm(now: number): void {
-    this.at = Math.min(this.attemptAt, this.readAt, this.connectAt)
-    if (this.at === Infinity) return
+    const at = Math.min(this.attemptAt, this.readAt, this.connectAt)
+    this.at = at
+    if (at === Infinity) return
     this.alarm ??= this.engine.deadlines(this.clock)
     this.alarm.add(this, now, this.context)
   }
   /** A deadline may be due; which one is found out only now, so that a phase that ends in time costs nothing. */
   fire(now: number): void {
-    const due = now + 0.5
-    if (this.connectAt <= due) this.fired = "connect"
-    else if (this.readAt <= due) this.fired = "read"
-    else if (this.attemptAt <= due) this.fired = this.attemptAt === this.endsAt ? "total" : "attempt"
+    if (this.connectAt <= now) this.fired = "connect"
+    else if (this.readAt <= now) this.fired = "read"
+    else if (this.attemptAt <= now) this.fired = this.attemptAt === this.endsAt ? "total" : "attempt"
     else return this.arm(now)
-    this.child!.interruptUnsafe()
+    this.child?.interruptUnsafe()
   }
-  connecting(): void {
-    const now = this.now()
-    this.wasSent = false
-    this.connectAt = now + this.engine.parts.timeouts!.connect
+  /** The phase of the attempt has changed. An earlier attempt's may still be told, and is not listened to. */
+  moved(phase: Phase, to: "connecting" | "sent" | "answered"): void {
+    if (this.phase !== phase) return
+    this.connectAt = Infinity
     this.readAt = Infinity
+    const { timeouts } = this.engine.parts
+    const limit = to === "connecting" ? timeouts?.connect : to === "sent" ? timeouts?.read : undefined
+    if (limit === undefined || limit === Infinity) return
+    const now = this.now()
+    if (to === "connecting") this.connectAt = now + limit
+    else this.readAt = now + limit
     this.rearm(now)
   }
-  sent(): void {
-    this.wasSent = true
-    this.connectAt = Infinity
-    const { read } = this.engine.parts.timeouts!
-    if (read === Infinity) return
-    const now = this.now()
-    this.readAt = now + read
-    this.rearm(now)
-  }
-  answered(): void {
-    this.wasSent = true
-    this.readAt = Infinity
-    this.connectAt = Infinity
-  }
+  /** A deadline moved nearer. One that moved away is found out when the alarm rings. */
   private rearm(now: number): void {
-    if (!this.linked || Math.min(this.connectAt, this.readAt) >= this.at) return
-    this.alarm!.remove(this)
+    if (this.child === undefined || Math.min(this.connectAt, this.readAt) >= this.at) return
+    this.alarm?.remove(this)
     this.arm(now)
   }
 
   // ---- how it ended
 
   private done(exit: AnyExit): void {
-    this.alarm?.remove(this)
+    this.leave()
     const now = this.now()
     if (exit._tag === "Success") {
       this.circuit?.settleUnsafe(this.generation, "success", now, this.context)
       this.record("success", now)
       return this.resume!(exit)
     }
+    let next: AnyEffect
+    try {
+      next = this.over(exit, now)
+    } catch (defect) {
+      // A classifier that throws is a bug of its author, and no reason to leave the caller waiting.
+      next = Effect.die(defect)
+    }
+    return this.resume!(next)
+  }
+  /** Until a wire says otherwise, what was begun may have taken effect. */
+  private wasSent(): boolean {
+    return this.phase?.wasSent ?? true
+  }
+  private over(exit: Exit.Failure<any, any>, now: number): AnyEffect {
     if (this.fired !== undefined) {
-      const processed = this.fired === "connect" || !this.wasSent ? "unprocessed" : "unknown"
-      return this.resume!(this.failed(this.timeout(this.fired, processed), undefined, now))
+      return this.failed(this.timeout(this.fired, this.wasSent() ? "unknown" : "unprocessed"), undefined, now)
     }
     const failure = exit.cause.reasons.find(Cause.isFailReason)
-    if (failure !== undefined) return this.resume!(this.failed(failure.error, exit.cause, now))
-    const unharmed = Cause.hasInterruptsOnly(exit.cause) || !this.wasSent
-    this.circuit?.settleUnsafe(this.generation, unharmed ? "ignored" : "failure", now, this.context)
-    this.record(Cause.hasInterruptsOnly(exit.cause) ? "interrupted" : "defect", now)
-    return this.resume!(exit)
+    if (failure !== undefined) return this.failed(failure.error, exit.cause, now)
+    const interrupted = Cause.hasInterruptsOnly(exit.cause)
+    const outcome = interrupted || !this.wasSent() ? "ignored" : "failure"
+    this.circuit?.settleUnsafe(this.generation, outcome, now, this.context)
+    this.record(interrupted ? "interrupted" : "defect", now)
+    return exit
   }
 
   private failed(error: unknown, cause: Cause.Cause<unknown> | undefined, now: number): AnyEffect {
     const { gate, recorder } = this.engine.parts
-    const action = this.engine.parts.classify(error)
-    const retryAfter = ErrorAction.isActionable(error) ? error.retryAfter : undefined
-    const after = retryAfter === undefined ? undefined : Duration.toMillis(retryAfter)
+    const action = this.classify(error, now)
+    const after = ErrorAction.retryAfterMillis(error)
     const holdUntil = action.holds && after !== undefined ? now + after : now
-    if (holdUntil > now) gate?.holdUnsafe(holdUntil)
     this.circuit?.settleUnsafe(this.generation, action.circuit, now, this.context, holdUntil)
+    if (holdUntil > now) gate?.holdUnsafe(holdUntil)
     const { refresh } = this.options
-    if (action.kind === "refresh" && refresh !== undefined && !this.refreshed) {
+    const repeats = this.options.repeatable || outcomeOf(error) === "unprocessed"
+    if (action.kind === "refresh" && refresh !== undefined && repeats && !this.refreshed) {
       this.refreshed = true
-      return Effect.flatMap(refresh(error), (refreshed) =>
-        refreshed ? Effect.andThen(this.perform(error, action, 0), this.again()) : this.ends(error, now, cause, action)
-      )
+      return this.unlessInterrupted(this.refresh(refresh, error, action, cause))
     }
-    const delay = this.delay(error, action, after, now)
+    const delay = repeats ? this.delay(action, after, now) : undefined
     if (delay === undefined) return this.ends(error, now, cause, action)
     this.retries++
     this.backoff = delay
     recorder.retry(ErrorAction.tagOf(error), this.context)
-    return this.perform(error, action, delay).pipe(
-      Effect.andThen(this.sleep(delay)),
-      Effect.flatMap((woken) =>
-        woken === "circuit opened" ? this.ends(error, this.now(), cause, action) : this.again()
+    return this.unlessInterrupted(
+      this.perform(error, action, delay).pipe(
+        Effect.andThen(this.sleep(delay)),
+        Effect.flatMap((woken) =>
+          woken === "circuit opened" ? this.ends(error, this.now(), cause, action) : this.again()
+        )
       )
     )
   }
-  /** The backoff before the next attempt; `undefined` where there is none. */
-  private delay(
+  /** A classifier that throws leaves a call that failed: the circuit must be settled. */
+  private classify(error: unknown, now: number): ErrorAction.ErrorAction {
+    try {
+      return this.engine.parts.classify(error)
+    } catch (defect) {
+      this.circuit?.settleUnsafe(this.generation, "failure", now, this.context)
+      this.record("defect", now)
+      throw defect
+    }
+  }
+  private refresh(
+    refresh: (error: unknown) => Effect.Effect<boolean>,
     error: unknown,
     action: ErrorAction.ErrorAction,
-    retryAfter: number | undefined,
-    now: number
-  ): number | undefined {
+    cause: Cause.Cause<unknown> | undefined
+  ): AnyEffect {
+    const left = Duration.millis(this.endsAt - this.now())
+    const asked = Effect.suspend(() => refresh(error))
+    const bounded = this.endsAt === Infinity ? asked : Effect.timeoutOrElse(asked, { duration: left, orElse: gaveUp })
+    return Effect.flatMap(bounded, (refreshed) => {
+      const now = this.now()
+      if (!refreshed || now >= this.endsAt) return this.ends(error, now, cause, action)
+      return Effect.andThen(this.perform(error, action, 0), this.again())
+    })
+  }
+  /** The backoff before the next attempt; `undefined` where there is none. */
+  private delay(action: ErrorAction.ErrorAction, retryAfter: number | undefined, now: number): number | undefined {
     if (!RetryPolicy.mayRepeat(action)) return undefined
-    if (!this.options.repeatable && outcomeOf(error) !== "unprocessed") return undefined
     const random = Context.get(this.context, Random.Random)
     const { retry } = this.engine.parts
     const delay = retry?.delayMillis(this.retries, this.backoff, () => random.nextDoubleUnsafe(), retryAfter)
@@ -333,7 +386,11 @@ class Call implements Entry, Timeouts.Attempt {
   private sleep(millis: number): Effect.Effect<"slept" | "circuit opened"> {
     return Effect.callback((resume) => {
       const now = this.now()
-      const alarm = this.engine.backoffs(this.clock)
+      const alarm = this.engine.waits(this.clock)
+      const wake = new Wake(now + millis, () => {
+        this.circuit?.listeners.delete(opened)
+        resume(Effect.succeed("slept"))
+      })
       const leave = () => {
         alarm.remove(wake)
         this.circuit?.listeners.delete(opened)
@@ -342,10 +399,6 @@ class Call implements Entry, Timeouts.Attempt {
         leave()
         resume(Effect.succeed("circuit opened"))
       }
-      const wake = new Wake(now + millis, () => {
-        leave()
-        resume(Effect.succeed("slept"))
-      })
       this.circuit?.listeners.add(opened)
       alarm.add(wake, now, this.context)
       return Effect.sync(leave)
@@ -356,14 +409,11 @@ class Call implements Entry, Timeouts.Attempt {
   private ends(
     error: unknown,
     now: number,
-    cause: Cause.Cause<unknown> | undefined = undefined,
+    cause: Cause.Cause<unknown> = Cause.fail(error),
     action: ErrorAction.ErrorAction = this.engine.parts.classify(error)
   ): AnyEffect {
     this.record(ErrorAction.tagOf(error), now)
-    return Effect.andThen(
-      this.perform(error, action, undefined),
-      cause === undefined ? Effect.fail(error) : Effect.failCause(cause)
-    )
+    return Effect.andThen(this.perform(error, action, undefined), Effect.failCause(cause))
   }
   private perform(
     error: unknown,
@@ -383,7 +433,13 @@ class Call implements Entry, Timeouts.Attempt {
       outcome
     })
   }
+  private unlessInterrupted(self: AnyEffect): AnyEffect {
+    return Effect.onInterrupt(self, () => Effect.sync(() => this.record("interrupted", this.now())))
+  }
+  /** A call is counted once. */
   private record(outcome: string, now: number): void {
+    if (this.recorded) return
+    this.recorded = true
     this.engine.parts.recorder.call(outcome, now - this.startedAt, this.context)
   }
   private now(): number {
@@ -391,8 +447,33 @@ class Call implements Entry, Timeouts.Attempt {
   }
 }
 
-const outcomeOf = (error: unknown): ErrorAction.Outcome =>
-  (ErrorAction.isActionable(error) ? error.outcome : undefined) ?? "unknown"
+const gaveUp = () => Effect.succeed(false)
+
+const outcomeOf = (error: unknown): unknown => (Predicate.hasProperty(error, "outcome") ? error.outcome : undefined)
+
+/** How far one attempt has come, as its wire tells it. */
+class Phase implements Timeouts.Attempt {
+  wasSent = true
+  readonly #call: Call
+  constructor(call: Call) {
+    this.#call = call
+  }
+  preparing(): void {
+    this.wasSent = false
+  }
+  connecting(): void {
+    this.wasSent = false
+    this.#call.moved(this, "connecting")
+  }
+  sent(): void {
+    this.wasSent = true
+    this.#call.moved(this, "sent")
+  }
+  answered(): void {
+    this.wasSent = true
+    this.#call.moved(this, "answered")
+  }
+}
 
 class Wake implements Entry {
   before: Entry | undefined = undefined

@@ -5,6 +5,14 @@ import * as Effect from "effect/Effect"
 export interface Member<out Circuit = unknown> {
   readonly name: string
   readonly present: () => ReadonlyArray<Circuit>
+  /** Has circuits that are yet to be made begin forced open, or closed again. */
+  readonly force?: (forced: Forced | undefined) => void
+}
+
+/** That, why and since when (monotonic milliseconds) an operator opened circuits. */
+export interface Forced {
+  readonly reason: string
+  readonly since: number
 }
 
 export const Registry = Context.Reference<Map<string, Set<WeakRef<Member>>>>(

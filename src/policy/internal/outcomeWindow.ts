@@ -15,17 +15,12 @@ export interface Window extends Slot {
 
 export const empty: Window = { slot: -Infinity, ok: 0, failed: 0, older: [] }
 
-export const add = (window: Window, slot: number, failed: boolean): Window => {
-  // An outcome never goes back in time: a slot before the present one counts in the present one.
-  if (slot <= window.slot) {
-    return failed
-      ? { slot: window.slot, ok: window.ok, failed: window.failed + 1, older: window.older }
-      : { slot: window.slot, ok: window.ok + 1, failed: window.failed, older: window.older }
-  }
-  const { failed: failures, ok, older, slot: last } = window
-  const kept = older.filter((each) => each.slot > slot - slots)
-  if (last > slot - slots) kept.push({ slot: last, ok, failed: failures })
-  return { slot, ok: failed ? 0 : 1, failed: failed ? 1 : 0, older: kept }
+/** The window moved on to a slot: what has left it is dropped. An outcome never goes back in time. */
+export const at = (window: Window, slot: number): Pick<Window, "slot" | "older"> => {
+  if (slot <= window.slot) return window
+  const kept = window.older.filter((each) => each.slot > slot - slots)
+  if (window.slot > slot - slots) kept.push({ slot: window.slot, ok: window.ok, failed: window.failed })
+  return { slot, older: kept }
 }
 
 export const sum = (window: Window): { readonly calls: number; readonly failed: number } => {
