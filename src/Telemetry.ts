@@ -128,8 +128,8 @@ export interface Recorder {
   readonly rateLimitWait: (context: Context.Context<never>) => void
   /** A token endpoint was asked: `success` or the tag of the error. */
   readonly tokenRefresh: (outcome: string, context: Context.Context<never>) => void
-  /** The circuit changed; `opened` is true only where it left the closed state. */
-  readonly circuit: (open: boolean, opened: boolean, context: Context.Context<never>) => void
+  /** One of the circuits left the closed state, or came back to it (or is gone). */
+  readonly circuit: (change: "opened" | "closed", context: Context.Context<never>) => void
 }
 
 const recorders = new Map<string, Recorder>()
@@ -172,7 +172,8 @@ const make = (name: string): Recorder => {
     description: "Calls that waited for the rate limit",
     incremental: true
   })
-  const open = Metric.gauge(id("circuitOpen"), { description: "1 while the circuit is open or half-open" })
+  const open = Metric.gauge(id("circuitOpen"), { description: "1 while any circuit of the integration is not closed" })
+  let notClosed = 0
   const openings = Metric.counter(id("circuitOpenings"), {
     description: "Times the closed circuit opened",
     incremental: true
@@ -187,9 +188,10 @@ const make = (name: string): Recorder => {
     retry: (reason, context) => retries.add(reason, context),
     rateLimitWait: (context) => waits.updateUnsafe(1, context),
     tokenRefresh: (outcome, context) => tokens.add(outcome, context),
-    circuit(isOpen, opened, context) {
-      open.updateUnsafe(isOpen ? 1 : 0, context)
-      if (opened) openings.updateUnsafe(1, context)
+    circuit(change, context) {
+      notClosed += change === "opened" ? 1 : -1
+      open.updateUnsafe(notClosed > 0 ? 1 : 0, context)
+      if (change === "opened") openings.updateUnsafe(1, context)
     }
   }
 }

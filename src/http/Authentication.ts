@@ -50,7 +50,11 @@ import * as TokenSource from "./internal/tokenSource.ts"
 export type Secret = Redacted.Redacted | Config.Config<Redacted.Redacted>
 
 const actions = {
-  refused: ErrorAction.make("fail", { notify: "alert", guidance: "check the client's id, secret and scope" }),
+  refused: ErrorAction.make("fail", {
+    circuit: "ignored",
+    notify: "alert",
+    guidance: "check the client's id, secret and scope"
+  }),
   unavailable: ErrorAction.make("retry", { circuit: "ignored", guidance: "the token endpoint is down: retry" }),
   malformed: ErrorAction.make("fail", { circuit: "ignored", notify: "alert", guidance: "ask the token's issuer" })
 }
@@ -163,7 +167,7 @@ export const apiKey = (options: {
   readonly header?: string
 }): Authentication => {
   const header = options.header ?? "x-api-key"
-  if (!/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/.test(header)) {
+  if (!Option.isHeaderName(header)) {
     return Option.reject("Authentication.apiKey", "header", header, "a header name (RFC 9110, 5.1)")
   }
   return rotating("apiKey", header.toLowerCase(), "", checked("Authentication.apiKey", several(options.key)))
@@ -200,6 +204,10 @@ export const clientCredentials = (options: ClientCredentialsOptions): Authentica
   const secrets = checked(where, several(options.secret))
   const refreshBefore = Option.millisOrZero(where, "refreshBefore", options.refreshBefore ?? "30 seconds")
   const timeout = Option.millis(where, "timeout", options.timeout ?? "10 seconds")
+  if (typeof options.tokenUrl === "string" && !Option.isHttpUrl(options.tokenUrl)) {
+    return Option.reject(where, "tokenUrl", "<text>", "an absolute URL of http or https")
+  }
+  if (options.id === "") return Option.reject(where, "id", options.id, "an id that is not empty")
   return {
     kind: "clientCredentials",
     header: "authorization",

@@ -35,6 +35,7 @@ import * as HttpClient from "effect/http/HttpClient"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import type * as HttpClientResponse from "effect/http/HttpClientResponse"
 import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
 import * as Option from "../internal/option.ts"
 import type * as Bulkhead from "../policy/Bulkhead.ts"
 import type * as CircuitBreaker from "../policy/CircuitBreaker.ts"
@@ -123,11 +124,13 @@ export const defaultTimeouts: { readonly [K in "connect" | "attempt" | "total"]:
 export const check = (name: string, options: Any): void => {
   Option.name("HttpPolicy.check", name)
   const { idempotent } = options
-  if (typeof idempotent === "object" && idempotent.headers.length === 0) {
-    Option.reject("HttpPolicy.check", "idempotent.headers", idempotent.headers, "at least one header name")
+  const headers = typeof idempotent === "object" ? idempotent.headers : undefined
+  if (headers?.length === 0 || headers?.some((each) => !Option.isHeaderName(each))) {
+    Option.reject("HttpPolicy.check", "idempotent.headers", headers, "a list of header names (RFC 9110, 5.1)")
   }
-  if (typeof options.baseUrl === "string" && !URL.canParse(options.baseUrl)) {
-    Option.reject("HttpPolicy.check", "baseUrl", "<text>", "an absolute URL")
+  if (typeof options.baseUrl === "string" && !Option.isHttpUrl(options.baseUrl)) {
+    // The text may hold a password.
+    Option.reject("HttpPolicy.check", "baseUrl", "<text>", "an absolute URL of http or https")
   }
   policyOf(name, options)
 }
@@ -210,12 +213,21 @@ export const make = <
         ? undefined
         : options.body === "streamed"
           ? Effect.succeed(response)
-          : Effect.as(response.arrayBuffer, response)
+          : Effect.map(response.arrayBuffer, (bytes) => buffered(response, new Uint8Array(bytes)))
     const client = HttpClient.makeWith(
       (request: Effect.Effect<HttpClientRequest.HttpClientRequest>) =>
-        Effect.flatMap(request, (each) => Exchange.exchange(wire, `${each.method} ${each.url}`, each, read)),
+        Effect.flatMap(request, (each) =>
+          Exchange.exchange(wire, `${each.method} ${Exchange.pathOf(each)}`, each, read)
+        ),
       Effect.succeed
     )
     return HttpClient.mapRequest(client, HttpClientRequest.prependUrl(baseUrl)) as any
   })
 }
+
+/** A response whose body was read can be read again, as a stream too. */
+const buffered = (
+  response: HttpClientResponse.HttpClientResponse,
+  bytes: Uint8Array
+): HttpClientResponse.HttpClientResponse =>
+  Object.defineProperty(response, "stream", { value: bytes.byteLength === 0 ? Stream.empty : Stream.make(bytes) })

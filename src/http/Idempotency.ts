@@ -11,7 +11,8 @@
  * **Gotchas**
  *
  * Derived keys rely on the handler making the same calls in the same order each time it runs. Calls made concurrently
- * have no order: give each its own `withKey`.
+ * have no order, and a call that the handler itself makes again (`Effect.retry`) is another call with another key: give
+ * such calls their own `withKey`.
  *
  * **Example** (Keys of a message handler)
  *
@@ -28,6 +29,7 @@
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Hex from "effect/encoding/Hex"
 import * as RequestContext from "../policy/RequestContext.ts"
 
 /**
@@ -36,7 +38,7 @@ import * as RequestContext from "../policy/RequestContext.ts"
  * @category models
  * @since 0.1.0
  */
-export type Keys = (operation: string) => string
+export type Keys = (operation: string) => Effect.Effect<string>
 
 /** Where keys come from; `undefined` stands for a new UUID per call. @category services @since 0.1.0 */
 export const Keys = Context.Reference<Keys | undefined>("effect-integration/http/Idempotency/Keys", {
@@ -52,7 +54,7 @@ export const Keys = Context.Reference<Keys | undefined>("effect-integration/http
 export const withKey =
   (key: string) =>
   <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
-    Effect.provideService(self, Keys, () => key)
+    Effect.provideService(self, Keys, () => Effect.succeed(key))
 
 /**
  * The calls of an effect carry keys made from these parts, the operation, and the ordinal of the call for that operation:
@@ -69,14 +71,29 @@ export const derived =
       return Effect.provideService(self, Keys, (operation) => {
         const ordinal = ordinals.get(operation) ?? 0
         ordinals.set(operation, ordinal + 1)
-        return [...parts, operation, String(ordinal)].map(encodeURIComponent).join("/")
+        return bounded(
+          [...parts, operation, String(ordinal)].map((part) => encodeURIComponent(part.toWellFormed())).join("/")
+        )
       })
     })
+
+/** What most providers accept, this library's middleware among them. */
+const longestKey = 255
+
+/** A key that is too long keeps its beginning, for those who read it, and ends in the SHA-256 of the whole. */
+const bounded = (key: string): Effect.Effect<string> =>
+  key.length <= longestKey
+    ? Effect.succeed(key)
+    : Effect.promise(async () => {
+        const digest = await globalThis.crypto.subtle.digest("SHA-256", new TextEncoder().encode(key))
+        const hash = Hex.encode(new Uint8Array(digest))
+        return `${key.slice(0, longestKey - hash.length - 1)}/${hash}`
+      })
 
 /** The key of one logical operation, in the current fiber. @category getters @since 0.1.0 */
 export const next = (operation: string): Effect.Effect<string> =>
   Effect.withFiber((fiber) =>
-    Effect.sync(() => fiber.getRef(Keys)?.(operation) ?? fiber.getRef(RequestContext.IdGenerator)())
+    Effect.suspend(() => fiber.getRef(Keys)?.(operation) ?? Effect.succeed(fiber.getRef(RequestContext.IdGenerator)()))
   )
 
 /**

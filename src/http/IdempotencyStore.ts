@@ -45,6 +45,8 @@ export class IdempotencyStoreError extends Data.TaggedError("IdempotencyStoreErr
 export interface StoredResponse {
   readonly status: number
   readonly headers: Readonly<Record<string, string>>
+  /** Values of Set-Cookie, which may come several times. */
+  readonly cookies: ReadonlyArray<string>
   readonly body: Uint8Array
 }
 

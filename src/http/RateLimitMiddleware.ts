@@ -29,8 +29,10 @@
  */
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as HttpEffect from "effect/http/HttpEffect"
 import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
+import * as Option from "../internal/option.ts"
 import * as RateLimit from "../policy/RateLimit.ts"
 import { problem } from "./internal/problemResponse.ts"
 
@@ -51,6 +53,7 @@ export const make = (
   }
 ) => {
   RateLimit.options(options.limits)
+  Option.name("RateLimitMiddleware.make", name)
   const limiters = new Map<string, RateLimit.RateLimit>()
   const limiterOf = (key: string): RateLimit.RateLimit => {
     const limiter = limiters.get(key) ?? RateLimit.makeUnsafe(name, options.limits)
@@ -68,6 +71,10 @@ export const make = (
       const limiter = limiterOf(options.key?.(request) ?? "")
       const refused = yield* Effect.match(limiter.tryTake, { onSuccess: () => undefined, onFailure: refusal })
       const headers = headersOf(yield* limiter.status)
+      // Also where the application fails and the server makes the response.
+      yield* HttpEffect.appendPreResponseHandler((_, response) =>
+        Effect.succeed(HttpServerResponse.setHeaders(response, headers))
+      )
       return HttpServerResponse.setHeaders(refused ?? (yield* app), headers)
     })
 }

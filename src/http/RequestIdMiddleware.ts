@@ -15,6 +15,7 @@
  * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
+import * as HttpEffect from "effect/http/HttpEffect"
 import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as RequestContext from "../policy/RequestContext.ts"
@@ -36,9 +37,13 @@ export const make = <E, R>(
     const request = yield* HttpServerRequest.HttpServerRequest
     const given = request.headers["x-request-id"]
     const requestId = given !== undefined && legal.test(given) ? given : (yield* RequestContext.IdGenerator)()
-    const response = yield* app.pipe(
+    const echo = (response: HttpServerResponse.HttpServerResponse) =>
+      HttpServerResponse.setHeader(response, "x-request-id", requestId)
+    // Also where the application fails and the server makes the response.
+    yield* HttpEffect.appendPreResponseHandler((_, response) => Effect.succeed(echo(response)))
+    return yield* app.pipe(
       RequestContext.withRequestId(requestId),
-      Effect.annotateLogs({ [Telemetry.Attribute.requestId]: requestId })
+      Effect.annotateLogs({ [Telemetry.Attribute.requestId]: requestId }),
+      Effect.map(echo)
     )
-    return HttpServerResponse.setHeader(response, "x-request-id", requestId)
   })

@@ -27,6 +27,7 @@
  *
  * @since 0.1.0
  */
+import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
 import * as Option from "../internal/option.ts"
 import * as ErrorAction from "../policy/ErrorAction.ts"
@@ -128,6 +129,7 @@ export class UnexpectedStatus extends Error<UnexpectedStatus>()("UnexpectedStatu
  */
 export interface ErrorClass<E extends ErrorAction.Actionable = ErrorAction.Actionable> extends Schema.Constraint {
   readonly Type: E
+  readonly name: string
   new (props: any): E
 }
 
@@ -164,15 +166,27 @@ export const row = <C extends ErrorClass>(
   code: string,
   action: ErrorAction.ErrorAction,
   options?: { readonly outcome?: ErrorAction.Outcome; readonly problemType?: string; readonly retryAfter?: boolean }
-): Row<C["Type"]> =>
-  ({
+): Row<C["Type"]> => {
+  if (!constructs(error, { ...sample, code, errorAction: action })) {
+    Option.reject("StatusTable.row", code, error.name, "a class made with StatusTable.Error, without fields of its own")
+  }
+  return {
     error,
     code,
     action,
     outcome: options?.outcome ?? "unknown",
     problemType: options?.problemType,
     retryAfter: options?.retryAfter ?? (action.kind === "retry" || action.kind === "wait")
-  }) as any
+  } as any
+}
+const constructs = (error: ErrorClass, props: unknown): boolean => {
+  try {
+    return Predicate.isObject(new error(props))
+  } catch {
+    return false
+  }
+}
+const sample = { integration: "", method: "GET", path: "/", status: 400, requestId: "", outcome: "unknown" }
 
 /**
  * Key of a row: a status, a class of statuses, or a status and words for one problem type of it.

@@ -77,3 +77,16 @@ export const word = <const Words extends ReadonlyArray<string>>(
   given: Words[number],
   words: Words
 ): Words[number] => (words.includes(given) ? given : reject(where, option, given, `one of ${words.join(", ")}`))
+
+/** Whether a text is an absolute URL of http or https. */
+export const isHttpUrl = (text: string): boolean => URL.canParse(text) && /^https?:$/.test(new URL(text).protocol)
+
+/** A header name (RFC 9110, 5.1). */
+export const isHeaderName = (text: string): boolean => /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/.test(text)
+
+/** A header value that can be sent: visible ASCII and what is between (RFC 9110, 5.5). */
+export const isHeaderValue = (text: string): boolean => /^[\t\x20-\x7e]*$/.test(text)
+
+/** A duration for a reader: whole milliseconds, never less than it is. */
+export const brief = (duration: Duration.Duration): string =>
+  Duration.format(Duration.millis(Math.ceil(Duration.toMillis(duration))))

@@ -126,13 +126,16 @@ export class Permits implements Bulkhead {
     this.#running--
     if (this.#draining) return
     this.#draining = true
-    while (this.#running < this.#maxConcurrent) {
-      const next = this.#queue.shift()
-      if (next === undefined) break
-      this.#running++
-      next()
+    try {
+      while (this.#running < this.#maxConcurrent) {
+        const next = this.#queue.shift()
+        if (next === undefined) break
+        this.#running++
+        next()
+      }
+    } finally {
+      this.#draining = false
     }
-    this.#draining = false
   }
   get execute() {
     return <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E | BulkheadFull, R> =>

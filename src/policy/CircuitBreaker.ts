@@ -18,7 +18,8 @@
  *
  * **Gotchas**
  *
- * The window slides in steps of a tenth of its length, so a call is forgotten after 90 to 100 % of the window.
+ * The window slides in steps of a tenth of its length, so a call is forgotten after 90 to 100 % of the window. As there is
+ * no timer, `alertAfter` is noticed by the next call.
  *
  * **Example** (A breaker alone)
  *
@@ -131,7 +132,7 @@ export class CircuitOpen extends Schema.TaggedError<CircuitOpen>()("CircuitOpen"
   integration: Schema.String,
   key: Schema.optionalKey(Schema.String),
   reason: Schema.Literals(["failures", "probing", "forced"]),
-  /** When the circuit may admit again; left out where only an operator can tell. */
+  /** When the circuit may admit again; left out where only a probe or an operator can tell. */
   retryAfter: Schema.optionalKey(Schema.Duration)
 }) {
   get errorAction(): ErrorAction.ErrorAction {
@@ -143,7 +144,7 @@ export class CircuitOpen extends Schema.TaggedError<CircuitOpen>()("CircuitOpen"
   override get message(): string {
     const circuit = this.key === undefined ? "the circuit" : `the circuit of ${this.key}`
     if (this.reason === "forced") return `${circuit} was opened by an operator; nothing was sent`
-    const wait = this.retryAfter === undefined ? "" : `, try again in ${Duration.format(this.retryAfter)}`
+    const wait = this.retryAfter === undefined ? "" : `, try again in ${Option.brief(this.retryAfter)}`
     return `${circuit} is ${this.reason === "probing" ? "half-open and a probe is under way" : "open"}${wait}; nothing was sent`
   }
 }
@@ -395,7 +396,7 @@ class Circuit implements CircuitBreaker {
   rejectionUnsafe(now: number, context: Context.Context<never>): CircuitOpen {
     this.#alert(now, context)
     const state = this.stateUnsafe(now)
-    const at = state._tag === "Open" ? state.until : state._tag === "HalfOpen" ? state.probeUntil : undefined
+    const at = state._tag === "Open" ? state.until : undefined
     return new CircuitOpen({
       integration: this.name,
       reason: state._tag === "ForcedOpen" ? "forced" : state._tag === "HalfOpen" ? "probing" : "failures",
@@ -428,7 +429,9 @@ class Circuit implements CircuitBreaker {
     this.#state.ref.current = to
     const { key, name } = this
     PubSub.publishUnsafe(this.#changes, { integration: name, key, from, to: to._tag, reason, at: now })
-    this.#recorder.circuit(to._tag !== "Closed", from === "Closed" && to._tag !== "Closed", context)
+    if ((from === "Closed") !== (to._tag === "Closed")) {
+      this.#recorder.circuit(to._tag === "Closed" ? "closed" : "opened", context)
+    }
     const level = to._tag === "Closed" || to._tag === "HalfOpen" ? "Info" : from === "Closed" ? "Error" : "Warn"
     const circuit = key === undefined ? "circuit" : `circuit of ${key}`
     const why = to._tag === "ForcedOpen" ? `${reason}: ${to.reason}` : reason

@@ -35,6 +35,7 @@ import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import type * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
 import * as Telemetry from "../Telemetry.ts"
@@ -56,7 +57,7 @@ export const ErrorAction = Schema.Struct({
   notify: Schema.Literals(["none", "alert", "escalate"]),
   /** The provider or the way to it is down, or says wait: no fault of this message, so it spends no delivery attempt. */
   outage: Schema.Boolean,
-  /** Whether a Retry-After of this error holds back the other calls of the contract too. */
+  /** Whether a Retry-After of this error holds back the other calls too, where the policy has a rate limit. */
   holds: Schema.Boolean,
   /** What the document and the operator are told. */
   guidance: Schema.String
@@ -187,7 +188,8 @@ export type WithAction<E> = E extends Actionable ? E : E & Actionable
  *
  * **Gotchas**
  *
- * A primitive or a frozen object cannot carry an action; it is returned as it is, and counts as `fail`.
+ * A primitive or a frozen object cannot carry an action; it is returned as it is, and counts as `fail`. An error that is
+ * shared keeps the action that it got first.
  *
  * @category combinators
  * @since 0.1.0
@@ -262,6 +264,19 @@ export const orElse =
     classifier((error) => self.classify(error) ?? that.classify(error))
 
 /**
+ * Turns an error whose action is `skip` (the work is done already) into `None`, and a success into `Some`.
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const skipped = <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<Option.Option<A>, E, R> =>
+  Effect.catchIf(
+    Effect.asSome(self),
+    (error): error is E => isActionable(error) && error.errorAction.kind === "skip",
+    () => Effect.succeedNone
+  )
+
+/**
  * Something that a person must know.
  *
  * @category models
@@ -327,7 +342,7 @@ export const perform = Effect.fnUntraced(function* (occurrence: Occurrence) {
   const ends = nextMillis === undefined
   const text = error instanceof Error && error.message !== "" ? error.message : tagOf(error)
   const message = ends
-    ? `${integration}: ${text} (attempt ${attempt}, given up; ${action.guidance})`
+    ? `${integration}: ${text} (${attempt === 0 ? "" : `attempt ${attempt}, given up; `}${action.guidance})`
     : `${integration}: ${text} (attempt ${attempt}, next in ${Math.round(nextMillis)} ms; ${action.guidance})`
   const level = !ends ? (action.log === "info" ? "info" : "warn") : action.kind === "refresh" ? "error" : action.log
   yield* Effect.logWithLevel(logLevel[level])(message).pipe(Effect.annotateLogs(annotations(occurrence)))

@@ -16,7 +16,8 @@
  * **Gotchas**
  *
  * The inbound deadline is honoured only by a policy with `timeouts`, since only then `Timeout` is in the error channel. An
- * attempt runs on a fiber of its own, so that a timeout ends it even inside an uninterruptible region.
+ * attempt runs on a fiber of its own, so that a timeout ends it even inside an uninterruptible region; what it forks as a
+ * child ends with the attempt. A deadline that is too short for a healthy provider counts as its failure.
  *
  * **Example** (One policy around plain effects)
  *
@@ -79,11 +80,22 @@ export interface Options {
  * @since 0.1.0
  */
 export type Added<O> =
-  | (O extends { readonly breaker: object } ? CircuitBreaker.CircuitOpen : never)
-  | (O extends { readonly timeouts: object } ? Timeouts.Timeout : never)
-  | (O extends { readonly rateLimit: object } ? RateLimit.RateLimitExceeded : never)
-  | (O extends { readonly rateLimit: { readonly perDay: number } } ? RateLimit.QuotaExhausted : never)
-  | (O extends { readonly bulkhead: object } ? Bulkhead.BulkheadFull : never)
+  | Where<O, "breaker", CircuitBreaker.CircuitOpen>
+  | Where<O, "timeouts", Timeouts.Timeout>
+  | Where<O, "rateLimit", RateLimit.RateLimitExceeded>
+  | (O extends { readonly rateLimit?: infer Limit }
+      ? Where<NonNullable<Limit>, "perDay", RateLimit.QuotaExhausted>
+      : never)
+  | Where<O, "bulkhead", Bulkhead.BulkheadFull>
+
+/** `X` where the option may be given: also where that is known by the type of the options only. */
+type Where<O, Key extends string, X> = O extends unknown
+  ? Key extends keyof O
+    ? [O[Key]] extends [undefined]
+      ? never
+      : X
+    : never
+  : never
 
 /**
  * What one call says about itself.

@@ -90,7 +90,7 @@ export class RateLimitExceeded extends Schema.TaggedError<RateLimitExceeded>()("
   }
   override get message(): string {
     const who = this.limit === "provider" ? "the provider asked to wait" : `the rate limit ${this.limit} is reached`
-    return `${who}; there is room in ${Duration.format(this.retryAfter)}, which does not fit the time budget; nothing was sent`
+    return `${who}; there is room in ${Option.brief(this.retryAfter)}, which does not fit the time budget; nothing was sent`
   }
 }
 
@@ -323,24 +323,29 @@ export class Gate implements RateLimit, Entry {
     if (this.#pumping) return
     this.#pumping = true
     this.#alarm?.remove(this)
-    for (let first = this.#queue[0]; first !== undefined; first = this.#queue[0]) {
-      const { waiter } = first
-      const { at, limit } = this.#room(now, 0)
-      if (at > now && at < waiter.endsAt) {
-        this.at = at
-        this.#alarm!.add(this, now, this.#context!)
-        break
-      }
-      this.#remove(waiter)
-      if (at > now) {
-        waiter.refused(this.#exceeded(limit, at - now))
-        continue
-      }
-      if (!waiter.wanted(now)) continue
+    try {
+      while (this.#letGo(now)) continue
+    } finally {
+      this.#pumping = false
+    }
+  }
+  /** Lets go or refuses whoever is first, and says whether there may be more to do. */
+  #letGo(now: number): boolean {
+    const waiter = this.#queue[0]?.waiter
+    if (waiter === undefined) return false
+    const { at, limit } = this.#room(now, 0)
+    if (at > now && at < waiter.endsAt) {
+      this.at = at
+      this.#alarm!.add(this, now, this.#context!)
+      return false
+    }
+    this.#remove(waiter)
+    if (at > now) waiter.refused(this.#exceeded(limit, at - now))
+    else if (waiter.wanted(now)) {
       this.#record(now)
       waiter.granted(now)
     }
-    this.#pumping = false
+    return true
   }
 
   get take(): Effect.Effect<void, RateLimitExceeded | QuotaExhausted> {

@@ -13,13 +13,13 @@
  *
  * **Gotchas**
  *
- * A timeout interrupts the attempt and waits for its finalizers. An attempt that succeeds while it is being interrupted
- * is a success: what happened is known.
+ * A timeout interrupts the attempt and waits for its finalizers; the attempt cannot succeed any more, so a body that can
+ * not be interrupted is a `Timeout` with an unknown outcome, as late as the body ends.
  *
  * @since 0.1.0
  */
 import * as Context from "effect/Context"
-import * as Duration from "effect/Duration"
+import type * as Duration from "effect/Duration"
 import * as Schema from "effect/Schema"
 import * as Option from "../internal/option.ts"
 import * as ErrorAction from "./ErrorAction.ts"
@@ -100,7 +100,7 @@ export class Timeout extends Schema.TaggedError<Timeout>()("Timeout", {
   override get message(): string {
     const state =
       this.outcome === "unprocessed" ? "the request was not processed" : "the request may have been processed"
-    return `the ${this.kind} timeout of ${Duration.format(this.limit)} was reached; ${state}`
+    return `the ${this.kind} timeout of ${Option.brief(this.limit)} was reached; ${state}`
   }
 }
 

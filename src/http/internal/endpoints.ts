@@ -1,7 +1,9 @@
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import type * as Sse from "effect/encoding/Sse"
 import * as HttpApi from "effect/http-api/HttpApi"
 import * as HttpApiClient from "effect/http-api/HttpApiClient"
+import type * as HttpApiEndpoint from "effect/http-api/HttpApiEndpoint"
 import * as HttpClient from "effect/http/HttpClient"
 import * as HttpClientError from "effect/http/HttpClientError"
 import type * as HttpClientRequest from "effect/http/HttpClientRequest"
@@ -14,10 +16,11 @@ import { NetworkError } from "../CallError.ts"
 import * as Exchange from "./exchange.ts"
 import * as Transport from "./transport.ts"
 
-/** Whether the call wants the response only; decoding then is the caller's. */
-const ResponseOnly = Context.Reference<boolean>("effect-integration/http/internal/ResponseOnly", {
-  defaultValue: () => false
-})
+/** How a call wants its response; with the response only, decoding is the caller's. */
+const Mode = Context.Reference<{
+  readonly responseOnly?: boolean
+  readonly sseOptions?: Sse.DecodeOptions | undefined
+}>("effect-integration/http/internal/Mode", { defaultValue: () => ({}) })
 
 /** The decoded value travels on its response, which client middleware may look at on the way. */
 const decoded = Symbol.for("effect-integration/http/decoded")
@@ -41,14 +44,16 @@ export const makeClient = Effect.fnUntraced(function* (wire: Exchange.Wire, api:
     onEndpoint: ({ endpoint, errors, group }) => {
       const at = { group: group.identifier, endpoint: endpoint.identifier } as never
       const decode = HttpApiClient.decodeResponse(api, at) as unknown as (
-        response: HttpClientResponse.HttpClientResponse
+        response: HttpClientResponse.HttpClientResponse,
+        options: { readonly sseOptions: Sse.DecodeOptions | undefined }
       ) => AnyEffect
       const target = group.topLevel ? client : client[group.identifier]
       const operation = `${group.identifier}.${endpoint.identifier}`
       const read: Exchange.Read<Carrier, unknown> = (response: Carrier, fiber) => {
         if (response.status >= 300 && !errors.has(response.status)) return undefined
-        if (response.status < 300 && fiber.getRef(ResponseOnly)) return Effect.succeed(response)
-        return Effect.flatMap(decode(response), (value) => {
+        const { responseOnly, sseOptions } = fiber.getRef(Mode)
+        if (response.status < 300 && responseOnly) return Effect.succeed(response)
+        return Effect.flatMap(decode(response, { sseOptions }), (value) => {
           response[decoded] = { value: adapt(wire, response, value) }
           return reportEcho(wire, response, value)
         })
@@ -61,19 +66,19 @@ export const makeClient = Effect.fnUntraced(function* (wire: Exchange.Wire, api:
       const raw = HttpApiClient.endpoint(api, { ...(at as object), httpClient, baseUrl } as never) as Effect.Effect<
         (request: unknown) => AnyEffect
       >
-      const path = endpoint.path as string
       endpoints.push(
         Effect.map(raw, (send) => {
           target[endpoint.identifier] = (request: any) => {
             const mode = request?.responseMode ?? "decoded-only"
             const sent = Effect.catch(send({ ...request, responseMode: "response-only" }), (error: unknown) =>
-              Schema.isSchemaError(error) ? badRequest(wire, endpoint.method, path, error) : Effect.fail(error)
+              Schema.isSchemaError(error) ? badRequest(wire, endpoint, request, error) : Effect.fail(error)
             )
-            if (mode === "response-only") return Effect.provideService(sent, ResponseOnly, true)
-            return Effect.flatMap(sent, (response: Carrier) => {
-              // A middleware that made a response of its own has it decoded here.
+            if (mode === "response-only") return Effect.provideService(sent, Mode, { responseOnly: true })
+            const { sseOptions } = request ?? {}
+            const asked = sseOptions === undefined ? sent : Effect.provideService(sent, Mode, { sseOptions })
+            return Effect.flatMap(asked, (response: Carrier) => {
               const carried = response[decoded]
-              const value = carried === undefined ? decode(response) : Effect.succeed(carried.value)
+              const value = carried === undefined ? foreign(wire, response, read) : Effect.succeed(carried.value)
               return mode === "decoded-and-response" ? Effect.map(value, (each) => [each, response]) : value
             })
           }
@@ -85,29 +90,51 @@ export const makeClient = Effect.fnUntraced(function* (wire: Exchange.Wire, api:
   return client
 })
 
-/** What was to be sent does not fit the schema: nothing was sent, and the policy was not asked. */
-const badRequest = (wire: Exchange.Wire, method: string, path: string, cause: Schema.SchemaError) => {
-  const error = Exchange.protocolError({ integration: wire.name, method, path }, "request", cause)
-  const action = error.errorAction
-  return Effect.andThen(
-    ErrorAction.perform({
-      integration: wire.name,
-      error,
-      action,
-      attempt: 0,
-      nextMillis: undefined,
-      requestId: undefined
-    }),
-    Effect.fail(error)
+/** A response that a client middleware made itself has not been through the policy: it is read here. */
+const foreign = (wire: Exchange.Wire, response: Carrier, read: Exchange.Read<Carrier, unknown>): AnyEffect =>
+  Effect.withFiber((fiber) =>
+    Effect.map(
+      Exchange.receive(wire, response, () => siteOf(wire, response), [], read(response, fiber)),
+      (each) => each[decoded]?.value
+    )
   )
-}
+
+/** What was to be sent does not fit the schema: nothing was sent, and the policy was not asked. */
+const badRequest = Effect.fnUntraced(function* (
+  wire: Exchange.Wire,
+  endpoint: HttpApiEndpoint.Top,
+  request: Readonly<Record<string, unknown>> | undefined,
+  cause: Schema.SchemaError
+) {
+  let part = "body"
+  for (const [name, schema] of Object.entries({
+    params: endpoint.params,
+    headers: endpoint.headers,
+    query: endpoint.query
+  })) {
+    if (schema === undefined) continue
+    const fits = yield* Effect.exit(Schema.encodeUnknownEffect(schema as Schema.Codec<unknown>)(request?.[name]))
+    if (fits._tag === "Failure") part = name
+  }
+  const site = { integration: wire.name, method: endpoint.method, path: endpoint.path as string }
+  const error = Exchange.protocolError(site, "request", cause, part)
+  yield* ErrorAction.perform({
+    integration: wire.name,
+    error,
+    action: error.errorAction,
+    attempt: 0,
+    nextMillis: undefined,
+    requestId: undefined
+  })
+  return yield* error
+})
 
 /** Errors inside a streamed response, in the terms of the contract. */
 const adapt = (wire: Exchange.Wire, response: HttpClientResponse.HttpClientResponse, value: unknown): unknown => {
   if (!Stream.isStream(value)) return value
   const site = siteOf(wire, response)
   return Stream.mapError(value as Stream.Stream<unknown, unknown>, (error) => {
-    if (Schema.isSchemaError(error)) return Exchange.protocolError(site, "response", error, 200)
+    if (Schema.isSchemaError(error)) return Exchange.protocolError(site, "response", error, "body", response)
     if (!HttpClientError.isHttpClientError(error)) return error
     const failure = Transport.failureOf(error)
     const code = failure?.code ?? "no code"

@@ -2,18 +2,22 @@ import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Fiber from "effect/Fiber"
+import type * as Fiber from "effect/Fiber"
 import * as Headers from "effect/http/Headers"
 import type * as HttpClient from "effect/http/HttpClient"
+import * as FetchHttpClient from "effect/http/FetchHttpClient"
 import * as HttpBody from "effect/http/HttpBody"
 import * as HttpClientError from "effect/http/HttpClientError"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import type * as HttpClientResponse from "effect/http/HttpClientResponse"
 import * as DateTime from "effect/DateTime"
+import * as Inspectable from "effect/Inspectable"
 import * as Predicate from "effect/Predicate"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import * as SchemaIssue from "effect/SchemaIssue"
+import * as UrlParams from "effect/http/UrlParams"
+import * as Option from "../../internal/option.ts"
 import * as ErrorAction from "../../policy/ErrorAction.ts"
 import type * as Policy from "../../policy/Policy.ts"
 import * as RequestContext from "../../policy/RequestContext.ts"
@@ -56,6 +60,13 @@ export interface Site {
   readonly requestId: string
 }
 
+/** The path of a request, without the host, which may come with a password, and without the query. */
+export const pathOf = (request: HttpClientRequest.HttpClientRequest): string => {
+  const end = request.url.search(/[?#]/)
+  const url = end < 0 ? request.url : request.url.slice(0, end)
+  return url.replace(/^[a-z][a-z0-9+.-]*:\/\/[^/]*/i, "") || "/"
+}
+
 const safe = new Set(["GET", "HEAD", "OPTIONS", "TRACE", "QUERY"])
 const repeatable = new Set([...safe, "PUT", "DELETE"])
 
@@ -72,38 +83,76 @@ export const exchange = <A, E>(
   Effect.withFiber((fiber) => {
     const { authenticator } = wire
     const makeId = fiber.getRef(RequestContext.IdGenerator)
-    const requestId = fiber.getRef(RequestContext.RequestContext).requestId ?? makeId()
+    const inbound = fiber.getRef(RequestContext.RequestContext).requestId
+    // An id that no header can carry is not forwarded: it came from outside.
+    const requestId = inbound !== undefined && Option.isHeaderValue(inbound) ? inbound : makeId()
     const unsafe = !safe.has(given.method)
     const headers: Record<string, string> = { "x-request-id": requestId }
     if (given.headers.accept === undefined) headers.accept = "application/json"
-    if (wire.idempotent && unsafe) {
-      const key = fiber.getRef(Idempotency.Keys)?.(operation) ?? makeId()
-      Object.assign(headers, Idempotency.headersOf(key, wire.keyHeaders))
-    }
     let request = HttpClientRequest.setHeaders(given, headers)
     if (wire.sourceSystem !== undefined && unsafe) {
       request = withMetadata(request, wire.sourceSystem, fiber.getRef(Clock.Clock))
     }
     const key = wire.circuitKey?.(request)
     const repeats = wire.idempotent || repeatable.has(request.method)
-    if (authenticator === undefined) {
-      return wire.policy.with({ repeatable: repeats, requestId, key })(send(wire, request, requestId, [], read))
+    const run = (ready: HttpClientRequest.HttpClientRequest) => {
+      if (authenticator === undefined) {
+        return wire.policy.with({ repeatable: repeats, requestId, key })(send(wire, ready, requestId, [], read))
+      }
+      let used: Credential | undefined
+      const attempt = Effect.flatMap(credentialOf(authenticator), (credential) => {
+        used = credential
+        return sendWith(wire, ready, requestId, credential, read)
+      })
+      const refresh = () => (used === undefined ? Effect.succeed(false) : authenticator.refused(used))
+      return wire.policy.with({ repeatable: repeats, requestId, key, refresh })(attempt)
     }
-    let used: Credential | undefined
-    const credential = Effect.withFiber((each) => {
-      each.getRef(Timeouts.CurrentAttempt)?.preparing()
-      return authenticator.credential
-    })
-    const attempt = Effect.flatMap(credential, (given) => {
-      used = given
-      const secret = Redacted.value(given.value)
-      const authorized = HttpClientRequest.setHeader(request, given.header, secret)
-      const sent = send(wire, authorized, requestId, [secret, secret.replace(/^Bearer /, "")], read)
-      if (fiber.getRef(Headers.CurrentRedactedNames).includes(given.header)) return sent
-      return Effect.updateService(sent, Headers.CurrentRedactedNames, (names) => [...names, given.header])
-    })
-    const refresh = () => (used === undefined ? Effect.succeed(false) : authenticator.refused(used))
-    return wire.policy.with({ repeatable: repeats, requestId, key, refresh })(attempt)
+    if (
+      !wire.idempotent ||
+      !unsafe ||
+      wire.keyHeaders.some((name) => request.headers[name.toLowerCase()] !== undefined)
+    ) {
+      return run(request)
+    }
+    return Effect.flatMap(fiber.getRef(Idempotency.Keys)?.(operation) ?? Effect.succeed(makeId()), (idempotencyKey) =>
+      Option.isHeaderValue(idempotencyKey)
+        ? run(HttpClientRequest.setHeaders(request, Idempotency.headersOf(idempotencyKey, wire.keyHeaders)))
+        : Effect.fail(unsendable(siteOf(wire.name, request, requestId), wire.keyHeaders[0]!.toLowerCase()))
+    )
+  })
+
+/** Nothing is sent while the credentials are fetched. */
+const credentialOf = <E>(authenticator: Authenticator<E>): Effect.Effect<Credential, E> =>
+  Effect.withFiber((fiber) => {
+    fiber.getRef(Timeouts.CurrentAttempt)?.preparing()
+    return authenticator.credential
+  })
+
+/** An attempt with credentials, which are kept out of what is logged, traced or carried by errors. */
+const sendWith = <A, E>(
+  wire: Wire,
+  request: HttpClientRequest.HttpClientRequest,
+  requestId: string,
+  credential: Credential,
+  read: Read<A, E>
+): Effect.Effect<A, unknown, any> => {
+  const secret = Redacted.value(credential.value)
+  if (!Option.isHeaderValue(secret)) {
+    return Effect.fail(unsendable(siteOf(wire.name, request, requestId), credential.header))
+  }
+  const authorized = HttpClientRequest.setHeader(request, credential.header, secret)
+  const sent = send(wire, authorized, requestId, [secret, secret.replace(/^Bearer /, "")], read)
+  return Effect.updateService(sent, Headers.CurrentRedactedNames, (names) =>
+    names.includes(credential.header) ? names : [...names, credential.header]
+  )
+}
+
+const unsendable = (site: Site, field: string): ProtocolError =>
+  new ProtocolError({
+    ...site,
+    side: "request",
+    field,
+    description: "the value has characters that no header can carry (RFC 9110, 5.5)"
   })
 
 /** One attempt, from the request to the value. */
@@ -119,24 +168,72 @@ const send = <A, E>(
     const site = () => siteOf(wire.name, request, requestId)
     // Where nobody shows when the request is sent, it counts as sent from now on.
     attempt?.sent()
-    return Effect.matchCauseEffect(wire.httpClient.execute(request), {
+    const response = Effect.provideService(wire.httpClient.execute(request), FetchHttpClient.RequestInit, noRedirect)
+    return Effect.matchCauseEffect(response, {
       onFailure: (cause) =>
         Effect.failCause(Cause.map(cause, (error) => fromClient(wire, error, site(), attempt?.wasSent, "request"))),
-      onSuccess: (response) => {
+      onSuccess: (answer) => {
         attempt?.answered()
-        const { status } = response
-        const value = status < 300 ? read(response, fiber) : undefined
-        const result =
-          value === undefined
-            ? fromStatus(wire, response, site, secrets, status < 300 ? undefined : read(response, fiber))
-            : Effect.catchCause(value, (cause) =>
-                Effect.failCause(Cause.map(cause, (error) => fromClient(wire, error, site(), true, "response", status)))
-              )
-        const echo = response.headers["x-request-id"]
-        if (echo === undefined || echo === requestId) return result
-        return Effect.andThen(reportEcho(wire.name, site(), echo), result)
+        return receive(wire, concealed(answer, secrets), site, secrets, read(answer, fiber))
       }
     })
+  })
+
+/** `FetchHttpClient` would follow redirects, with the credentials, before they are seen. Other clients do not look. */
+const noRedirect: RequestInit = { redirect: "manual" }
+
+/** What prints a response prints its request: without the credentials, whatever their header is called. */
+const concealed = (
+  response: HttpClientResponse.HttpClientResponse,
+  secrets: ReadonlyArray<string>
+): HttpClientResponse.HttpClientResponse => {
+  if (secrets.length === 0) return response
+  const { method, url } = response.request
+  const printed = () => ({
+    _id: "effect/http/HttpClientResponse",
+    request: { _id: "effect/http/HttpClientRequest", method, url: UrlParams.redactUrl(url) },
+    status: response.status
+  })
+  return Object.defineProperties(response, {
+    toJSON: { value: printed },
+    [Inspectable.NodeInspectSymbol]: { value: printed },
+    toString: { value: () => JSON.stringify(printed()) }
+  })
+}
+
+/** What a response means: the value that was read from it, or the error of its status. */
+export const receive = <A, E>(
+  wire: Wire,
+  response: HttpClientResponse.HttpClientResponse,
+  site: () => Site,
+  secrets: ReadonlyArray<string>,
+  value: Effect.Effect<A, E, any> | undefined
+): Effect.Effect<A, unknown, any> => {
+  const { status } = response
+  const result =
+    status >= 300
+      ? fromStatus(wire, response, site, secrets, value)
+      : value === undefined
+        ? Effect.fail(undeclared(site(), status))
+        : Effect.catchCause(value, (cause) =>
+            Effect.failCause(Cause.map(cause, (error) => fromClient(wire, error, site(), true, "response", response)))
+          )
+  const echo = response.headers["x-request-id"]
+  const expected = response.request.headers["x-request-id"]
+  if (echo === undefined || echo === expected) return result
+  const shown = secrets.some((secret) => echo.includes(secret)) ? "<redacted>" : echo
+  return Effect.andThen(reportEcho(wire.name, site(), shown), result)
+}
+
+const isUndeclared = (error: HttpClientError.HttpClientError): boolean =>
+  error.reason._tag === "DecodeError" && error.reason.description === "undeclared status code"
+const undeclared = (site: Site, status: number): ProtocolError =>
+  new ProtocolError({
+    ...site,
+    side: "response",
+    status,
+    field: "status",
+    description: "the contract does not declare it"
   })
 
 /** The error of a response: the one that the endpoint declares, where it can be read, else the one of the row. */
@@ -148,8 +245,10 @@ const fromStatus = <A, E>(
   declared: Effect.Effect<A, E, any> | undefined
 ): Effect.Effect<A, unknown, any> => {
   const { status } = response
+  // What could not be decoded was read before.
+  const said = (declared === undefined ? Body.read : Body.readAgain)(response, { secrets, fields: wire.personalData })
   const fromRow = Effect.clockWith((clock) =>
-    Effect.flatMap(Body.read(response, { secrets, fields: wire.personalData }), (body) => {
+    Effect.flatMap(said, (body) => {
       const problem = Body.problemOf(body)
       const row = StatusTable.rowOf(wire.table, status, problem?.type)
       const retryAfter = row.retryAfter ? Transport.retryAfterOf(response, clock) : undefined
@@ -173,12 +272,26 @@ const fromStatus = <A, E>(
     if (found === undefined) return Effect.failCause(cause)
     if (!Predicate.isObject(found.error) || isRaw(found.error)) return fromRow
     const row = StatusTable.rowOf(wire.table, status)
-    const error = ErrorAction.attach(found.error, actionOf(wire, row))
-    if (row.outcome === "unprocessed" && !("outcome" in error)) {
-      Object.defineProperty(error, "outcome", { value: row.outcome, enumerable: false, configurable: true })
-    }
-    return Effect.fail(error)
+    return Effect.clockWith((clock) => {
+      const retryAfter = row.retryAfter ? Transport.retryAfterOf(response, clock) : undefined
+      return Effect.fail(described(found.error as object, actionOf(wire, row), row.outcome, retryAfter))
+    })
   })
+}
+
+/** A declared error that also says what the row and the headers say, where it does not say it itself. */
+const described = (
+  error: object,
+  action: ErrorAction.ErrorAction,
+  outcome: ErrorAction.Outcome,
+  retryAfter: Duration.Duration | undefined
+): unknown => {
+  const attached = ErrorAction.attach(error, action)
+  for (const [name, value] of Object.entries({ outcome, retryAfter })) {
+    if (value === undefined || name in attached || !Object.isExtensible(attached)) continue
+    Object.defineProperty(attached, name, { value, enumerable: false, configurable: true })
+  }
+  return attached
 }
 
 /** Skipping is right only where the work is known to be the same: a contract that is not idempotent fails. */
@@ -197,13 +310,15 @@ const fromClient = (
   site: Site,
   sent: boolean | undefined,
   side: "request" | "response",
-  status?: number
+  response?: HttpClientResponse.HttpClientResponse
 ): unknown => {
-  if (Schema.isSchemaError(error)) return protocolError(site, side, error, status)
+  const status = response?.status
+  if (Schema.isSchemaError(error)) return protocolError(site, side, error, "body", response)
   if (!HttpClientError.isHttpClientError(error)) return error
   const failure = Transport.failureOf(error)
   if (failure === undefined) {
-    const field = side === "request" ? "url or body" : "body"
+    if (response !== undefined && isUndeclared(error)) return undeclared(site, response.status)
+    const field = side === "request" ? "url or body" : isJson(response) ? "body" : "content-type"
     const description = side === "request" ? error.reason._tag : describe(error)
     return new ProtocolError({
       ...site,
@@ -227,48 +342,54 @@ const fromClient = (
 }
 
 /** The description of a client's error about a body, without what the body said. */
-const describe = (error: HttpClientError.HttpClientError): string => {
-  const type = error.response?.headers["content-type"]
+const describe = (error: HttpClientError.HttpClientError): string =>
+  error.reason._tag === "EmptyBodyError" || error.response === undefined ? "the body is empty" : typeOf(error.response)
+const typeOf = (response: HttpClientResponse.HttpClientResponse): string => {
+  const type = response.headers["content-type"]
   const got = type === undefined ? "without content-type" : `of content-type ${type.slice(0, 100)}`
-  return error.reason._tag === "EmptyBodyError"
-    ? "the body is empty"
-    : `expected what the contract declares, got a body ${got}`
+  return `expected what the contract declares, got a body ${got}`
 }
 
-const format = SchemaIssue.makeFormatterStandardSchemaV1()
+/** The message of a check may quote the value, so only the name of the check is told. */
+const format = SchemaIssue.makeFormatterStandardSchemaV1({
+  leafHook: (issue) => (issue._tag === "InvalidValue" ? "Expected a valid value" : SchemaIssue.defaultLeafHook(issue)),
+  checkHook: (issue) => {
+    const { expected } = (issue.filter.annotations ?? {}) as { readonly expected?: unknown }
+    return typeof expected === "string" ? `Expected ${expected}` : "Expected a value that passes its check"
+  }
+})
 
 /** What does not fit a schema, by path; never the values. */
 export const protocolError = (
   site: Omit<Site, "requestId"> & { readonly requestId?: string },
   side: "request" | "response",
   error: Schema.SchemaError,
-  status?: number
+  part: string,
+  response?: HttpClientResponse.HttpClientResponse
 ): ProtocolError => {
   const { issues } = format(error.issue)
-  const path = issues[0]?.path?.map((each) => String(Predicate.isObject(each) ? each.key : each)) ?? []
+  const path = issues[0]?.path?.map((each) => String(Predicate.isObject(each) ? each.key : each).slice(0, 64)) ?? []
+  const foreign = path.length === 0 && response !== undefined && !isJson(response)
+  const said = issues.slice(0, 5).map((issue) => issue.message)
   return new ProtocolError({
     ...site,
     side,
-    field: ["body", ...path].join("."),
-    description: issues
-      .slice(0, 5)
-      .map((issue) => issue.message)
-      .join("; ")
-      .slice(0, 512),
-    ...(status === undefined ? undefined : { status })
+    field: foreign ? "content-type" : [part, ...path].join(".").slice(0, 256),
+    description: (foreign ? typeOf(response) : said.join("; ")).slice(0, 512),
+    ...(response === undefined ? undefined : { status: response.status })
   })
 }
 
-export const siteOf = (integration: string, request: HttpClientRequest.HttpClientRequest, requestId: string): Site => {
-  const end = request.url.search(/[?#]/)
-  const url = end < 0 ? request.url : request.url.slice(0, end)
-  return {
-    integration,
-    method: request.method,
-    path: url.replace(/^[a-z][a-z0-9+.-]*:\/\/[^/]*/i, "") || "/",
-    requestId
-  }
-}
+const isJson = (response: HttpClientResponse.HttpClientResponse | undefined): boolean =>
+  response === undefined || jsonType.test(response.headers["content-type"] ?? "application/json")
+const jsonType = /^application\/([\w.!#$&^-]+\+)?json\s*(;|$)/i
+
+export const siteOf = (integration: string, request: HttpClientRequest.HttpClientRequest, requestId: string): Site => ({
+  integration,
+  method: request.method,
+  path: pathOf(request),
+  requestId
+})
 
 /** Reports a response that answers another request (section 3.1: `requestId` is the echo of X-Request-ID). */
 export const reportEcho = (integration: string, site: Site, echo: string): Effect.Effect<void> =>
@@ -281,17 +402,33 @@ export const reportEcho = (integration: string, site: Site, echo: string): Effec
     })
   )
 
-/** Adds `metadata` to a JSON object (section 3.1, Request Body). */
+/** Adds `metadata` to a JSON object (section 3.1, Request Body); what is none is sent as it is. */
 const withMetadata = (
   request: HttpClientRequest.HttpClientRequest,
   sourceSystem: string,
   clock: Clock.Clock
 ): HttpClientRequest.HttpClientRequest => {
   const { body } = request
-  if (body._tag !== "Uint8Array" || !/^application\/([a-z.-]+\+)?json/i.test(body.contentType)) return request
-  const payload: unknown = JSON.parse(new TextDecoder().decode(body.body))
-  if (!Predicate.isObject(payload) || Array.isArray(payload)) return request
+  if (body._tag !== "Uint8Array" || !jsonType.test(body.contentType)) return request
+  const text = new TextDecoder().decode(body.body)
+  const payload = objectOf(text)
+  if (payload === undefined) return request
   const timestamp = DateTime.formatIso(DateTime.makeUnsafe(clock.currentTimeMillisUnsafe()))
-  const filled = JSON.stringify({ ...payload, metadata: { sourceSystem, timestamp } })
+  const own = Predicate.isObject(payload.metadata) && !Array.isArray(payload.metadata) ? payload.metadata : undefined
+  const metadata = { ...own, sourceSystem, timestamp }
+  // Written into the text: to write the whole again could change its numbers.
+  const filled =
+    "metadata" in payload
+      ? JSON.stringify({ ...payload, metadata })
+      : text.replace(/\}\s*$/, `${Object.keys(payload).length === 0 ? "" : ","}"metadata":${JSON.stringify(metadata)}}`)
   return HttpClientRequest.setBody(request, HttpBody.text(filled, body.contentType))
+}
+
+const objectOf = (text: string): Record<string, unknown> | undefined => {
+  try {
+    const value: unknown = JSON.parse(text)
+    return Predicate.isObject(value) && !Array.isArray(value) ? (value as Record<string, unknown>) : undefined
+  } catch {
+    return undefined
+  }
 }

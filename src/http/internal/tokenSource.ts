@@ -1,4 +1,5 @@
 import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -12,6 +13,7 @@ import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
 import { monotonicMillis } from "../../internal/monotonic.ts"
+import * as Option from "../../internal/option.ts"
 import type * as Telemetry from "../../Telemetry.ts"
 import * as Timeouts from "../../policy/Timeouts.ts"
 import * as Body from "./body.ts"
@@ -50,9 +52,9 @@ interface Token {
 
 /** RFC 6749, 5.1. Some issuers write `expires_in` as a string. */
 const TokenResponse = Schema.Struct({
-  access_token: Schema.NonEmptyString,
+  access_token: Schema.String.check(Schema.makeFilter((token) => token !== "" && Option.isHeaderValue(token))),
   token_type: Schema.optionalKey(Schema.String),
-  expires_in: Schema.optionalKey(Schema.Union([Schema.Number, Schema.NumberFromString, Schema.Null]))
+  expires_in: Schema.optionalKey(Schema.Union([Schema.Finite, Schema.FiniteFromString, Schema.Null]))
 })
 const decode = Schema.decodeUnknownEffect(TokenResponse)
 
@@ -67,21 +69,25 @@ export const make = Effect.fnUntraced(function* <E extends { readonly reason: Fa
   let token: Token | undefined
   let pending: Deferred.Deferred<Token, E> | undefined
   let secret = 0
+  /** Monotonic milliseconds before which the background does not ask again an endpoint that has just failed. */
+  let quietUntil = -Infinity
 
-  const refresh = Effect.suspend(() => {
-    if (pending !== undefined) return Deferred.await(pending)
+  const refresh = Effect.uninterruptibleMask((restore) => {
+    if (pending !== undefined) return restore(Deferred.await(pending))
     const deferred = Deferred.makeUnsafe<Token, E>()
     pending = deferred
-    const fetching = Effect.onExit(fetchToken, (exit) =>
-      Effect.withFiber((fiber) => {
-        pending = undefined
-        if (Exit.isSuccess(exit)) token = exit.value
-        const failed = Exit.isFailure(exit)
-        options.recorder.tokenRefresh(failed ? "AuthenticationFailed" : "success", fiber.context)
-        return Deferred.done(deferred, exit)
-      })
-    )
-    return Effect.andThen(Effect.forkIn(Effect.exit(apart(fetching)), scope), Deferred.await(deferred))
+    const done = (exit: Exit.Exit<Token, E>, context: Context.Context<never>) => {
+      pending = undefined
+      if (Exit.isSuccess(exit)) token = exit.value
+      else quietUntil = monotonicMillis(Context.get(context, Clock.Clock)) + quiet
+      options.recorder.tokenRefresh(Exit.isSuccess(exit) ? "success" : "AuthenticationFailed", context)
+      Deferred.doneUnsafe(deferred, exit)
+    }
+    return Effect.flatMap(Effect.forkIn(Effect.interruptible(apart(fetchToken)), scope), (fiber) => {
+      // Whatever becomes of it, also where the scope has ended: nobody waits for ever.
+      fiber.addObserver((exit) => done(exit, fiber.context))
+      return restore(Deferred.await(deferred))
+    })
   })
 
   const fetchToken = Effect.suspend(() => {
@@ -102,6 +108,7 @@ export const make = Effect.fnUntraced(function* <E extends { readonly reason: Fa
     const fresh = Effect.map(refresh, (each) => each.credential)
     if (current === undefined || now >= current.expiresAt) return fresh
     // The old token is good for a while: it is used, and the new one is fetched meanwhile.
+    if (pending !== undefined || now < quietUntil) return Effect.succeed(current.credential)
     return Effect.as(Effect.forkIn(Effect.exit(fresh), scope), current.credential)
   })
 
@@ -115,6 +122,8 @@ export const make = Effect.fnUntraced(function* <E extends { readonly reason: Fa
   }
   return authenticator
 })
+
+const quiet = 1000
 
 /** The request for a token is none of the attempt that waits for it. */
 const apart = Effect.provideService(Timeouts.CurrentAttempt, undefined)
@@ -159,7 +168,7 @@ const read = Effect.fnUntraced(function* <E>(
   const body = yield* Body.read(response)
   const clock = yield* Clock.Clock
   if (status !== 200 && status !== 201) {
-    const unavailable = status === 429 || status >= 500
+    const unavailable = status === 408 || status === 429 || status >= 500
     const retryAfter = unavailable ? Transport.retryAfterOf(response, clock) : undefined
     return yield* Effect.fail(
       options.failed({
@@ -178,8 +187,8 @@ const read = Effect.fnUntraced(function* <E>(
       options.failed({ reason: "malformed", status, description: "the token is not of type Bearer" })
     )
   }
-  const lifetime = (parsed.expires_in ?? Infinity) * 1000
-  const expiresAt = sentAt + (lifetime > 0 ? lifetime : 0)
+  const lifetime = Math.max(0, (parsed.expires_in ?? Infinity) * 1000)
+  const expiresAt = sentAt + lifetime
   return {
     credential: { header: "authorization", value: Redacted.make(`Bearer ${parsed.access_token}`) },
     expiresAt,

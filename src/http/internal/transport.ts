@@ -1,5 +1,5 @@
 import type * as Clock from "effect/Clock"
-import type * as Duration from "effect/Duration"
+import * as Duration from "effect/Duration"
 import * as Fiber from "effect/Fiber"
 import * as Headers from "effect/http/Headers"
 import type * as HttpClientError from "effect/http/HttpClientError"
@@ -50,8 +50,12 @@ export const retryAfterOf = (
   if (value === undefined) return undefined
   const parsed = Headers.parseRetryAfter(value)
   if (Result.isFailure(parsed)) return undefined
-  return Headers.retryAfterDelay(parsed.success, clock.currentTimeMillisUnsafe())
+  const delay = Headers.retryAfterDelay(parsed.success, clock.currentTimeMillisUnsafe())
+  return Duration.min(delay, longestWait)
 }
+
+/** Longer is a mistake of the provider's, which must not hold back the contract for ever. */
+const longestWait = Duration.days(365)
 
 interface DiagnosticsChannel {
   readonly subscribe: (name: string, listener: (message: { readonly request: Followed }) => void) => void

@@ -14,6 +14,8 @@ export interface Entry {
   readonly fire: (now: number) => void
 }
 
+/** In milliseconds. A clock may round: a wait that it takes for none would ring again at once, for ever. */
+const shortestWait = 0.001
 const longestTimer = 2 ** 31 - 1
 
 /**
@@ -76,8 +78,7 @@ export abstract class Alarm {
     if (this.#head !== undefined && this.#head.at < this.#wakeAt) {
       if (this.#wakeAt !== Infinity) this.disarm()
       this.#wakeAt = this.#head.at
-      // A clock may round: a wait that it takes for none would ring again at once, for ever.
-      this.arm(Math.max(this.#head.at - now, 0.001), context)
+      this.arm(Math.max(this.#head.at - now, shortestWait), context)
     }
   }
 }
@@ -121,7 +122,9 @@ class ClockAlarm extends Alarm {
   protected override arm(millis: number, context: Context.Context<never>): void {
     const wake = Effect.sync(() => this.ring(context))
     const sleep = this.clock.sleep(Duration.millis(Math.max(millis, 0)))
-    this.#sleeper = Effect.runForkWith(context)(Effect.andThen(sleep, wake))
+    const sleeper = Effect.runForkWith(context)(Effect.andThen(sleep, wake))
+    // A sleep of nothing has rung already, and may have been followed by another.
+    if (sleeper.pollUnsafe() === undefined) this.#sleeper = sleeper
   }
   protected override disarm(): void {
     this.#sleeper?.interruptUnsafe()

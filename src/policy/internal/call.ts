@@ -267,7 +267,7 @@ class Call implements Entry {
     this.child?.interruptUnsafe()
   }
   /** The phase of the attempt has changed. An earlier attempt's may still be told, and is not listened to. */
-  moved(phase: Phase, to: "connecting" | "sent" | "answered"): void {
+  moved(phase: Phase, to: "preparing" | "connecting" | "sent" | "answered"): void {
     if (this.phase !== phase) return
     this.connectAt = Infinity
     this.readAt = Infinity
@@ -327,7 +327,8 @@ class Call implements Entry {
     const action = this.classify(error, now)
     const after = ErrorAction.retryAfterMillis(error)
     const holdUntil = action.holds && after !== undefined ? now + after : now
-    this.circuit?.settleUnsafe(this.generation, action.circuit, now, this.context, holdUntil)
+    const outcome = this.phase?.isPreparing && this.fired !== undefined ? "ignored" : action.circuit
+    this.circuit?.settleUnsafe(this.generation, outcome, now, this.context, holdUntil)
     if (holdUntil > now) gate?.holdUnsafe(holdUntil)
     const { refresh } = this.options
     const repeats = this.options.repeatable || outcomeOf(error) === "unprocessed"
@@ -454,19 +455,25 @@ const outcomeOf = (error: unknown): unknown => (Predicate.hasProperty(error, "ou
 /** How far one attempt has come, as its wire tells it. */
 class Phase implements Timeouts.Attempt {
   wasSent = true
+  /** Whether what is under way concerns the provider at all. */
+  isPreparing = false
   readonly #call: Call
   constructor(call: Call) {
     this.#call = call
   }
   preparing(): void {
     this.wasSent = false
+    this.isPreparing = true
+    this.#call.moved(this, "preparing")
   }
   connecting(): void {
     this.wasSent = false
+    this.isPreparing = false
     this.#call.moved(this, "connecting")
   }
   sent(): void {
     this.wasSent = true
+    this.isPreparing = false
     this.#call.moved(this, "sent")
   }
   answered(): void {
