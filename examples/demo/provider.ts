@@ -1,0 +1,84 @@
+/**
+ * The payments provider: a real HTTP server with a ledger. It recognises a charge that was made before by its idempotency
+ * key and by nothing else, so whoever repeats a request without a key pays twice.
+ */
+import { Duration, Effect, Schema } from "effect"
+import { Idempotency } from "effect-integration/http"
+import { Reply, type RecordedRequest, StubProvider, TokenIssuer } from "effect-integration/testing"
+import type { Fault, Outage } from "./outage.ts"
+import { type Charge, NewCharge } from "./payments.ts"
+
+export const client = { id: "order-service", secret: "correct-horse" }
+
+export interface Provider {
+  readonly url: string
+  /** Every charge that was booked, whether the caller was told or not. */
+  readonly ledger: Effect.Effect<ReadonlyArray<typeof Charge.Type>>
+}
+
+const latency = Duration.millis(150)
+const unavailable = Reply.text(503, "<html>Service Unavailable</html>", "text/html")
+
+/** What the caller sees, once the charge is booked or not. */
+const replyTo = (fault: Fault, book: () => typeof Charge.Type): Reply.Reply => {
+  switch (fault) {
+    case "none":
+    case "expire tokens":
+      return Reply.delay(latency, Reply.json(200, book()))
+    case "slow":
+      return Reply.delay(Duration.times(latency, 2), Reply.json(200, book()))
+    case "error after booking":
+      book()
+      return Reply.json(500, { code: "OOPS", message: "booked, but the receipt could not be printed" })
+    case "reset after booking":
+      book()
+      return Reply.reset
+    case "hang after booking":
+      book()
+      return Reply.hang
+    case "error":
+      return Reply.json(500, { code: "OOPS", message: "nothing was booked" })
+    case "rate limit":
+      return Reply.status(429, { headers: { "retry-after": "1" } })
+    case "unavailable":
+      return unavailable
+    case "unavailable after booking":
+      book()
+      return unavailable
+  }
+}
+
+export const make = Effect.fnUntraced(function* (outage: Outage) {
+  const stub = yield* StubProvider.make()
+  const issuer = yield* TokenIssuer.make({ clients: { [client.id]: client.secret } })
+  const ledger: Array<typeof Charge.Type> = []
+  const byKey = new Map<string, typeof Charge.Type>()
+
+  const book = (request: RecordedRequest, given: typeof NewCharge.Type): typeof Charge.Type => {
+    const header = request.headers["idempotency-key"]
+    const key = header === undefined ? undefined : Idempotency.parse(header)
+    const known = key === undefined ? undefined : byKey.get(key)
+    if (known !== undefined) return known
+    const charge = { id: `ch-${ledger.length + 1}`, ...given }
+    ledger.push(charge)
+    if (key !== undefined) byKey.set(key, charge)
+    return charge
+  }
+
+  yield* stub.on("POST /oauth/token", issuer.endpoint)
+  yield* stub.on(
+    "POST /v1/charges",
+    Reply.dynamic(
+      Effect.fnUntraced(function* (request) {
+        const fault = yield* outage.next
+        if (fault === "expire tokens") yield* issuer.expireAll
+        const given = yield* Effect.orDie(Schema.decodeUnknownEffect(NewCharge)(request.json))
+        const reply = Reply.dynamic(() => Effect.sync(() => replyTo(fault, () => book(request, given))))
+        return Reply.requireToken(issuer, reply)
+      })
+    )
+  )
+
+  const provider: Provider = { url: stub.url, ledger: Effect.sync(() => ledger) }
+  return provider
+})
