@@ -17,7 +17,8 @@
  *
  * - `layer` is one value: layers are shared by identity, so all users of it have the same circuit and the same limits.
  * - The elements of a streamed response come after the call has ended: no timeout covers them.
- * - Redirects are an error. `FetchHttpClient` follows them before they are seen.
+ * - Redirects are an error: they are not followed, with any client.
+ * - Without `retry`, the rows that say so are not retried.
  *
  * **Example** (A contract, and a call)
  *

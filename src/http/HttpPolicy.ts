@@ -8,6 +8,10 @@
  * - The body of a success is read within the attempt, so that the timeouts and the retries cover it. For long or endless
  *   bodies, `body: "streamed"` leaves it to the caller, outside them.
  *
+ * **Gotchas**
+ *
+ * Make a client once, where the application starts: each has a circuit, limits and a token of its own.
+ *
  * **Example** (A client with the whole policy)
  *
  * ```ts
@@ -49,6 +53,7 @@ import type { NetworkError, ProtocolError } from "./CallError.ts"
 import * as Idempotency from "./Idempotency.ts"
 import * as Exchange from "./internal/exchange.ts"
 import * as Transport from "./internal/transport.ts"
+import { pathOf, type Wire } from "./internal/wire.ts"
 import type * as StatusTable from "./StatusTable.ts"
 
 /**
@@ -67,11 +72,12 @@ export interface Options<Rows, Auth, Breaker, Limit, Load> {
    * Default false. An object names the headers.
    */
   readonly idempotent?: boolean | { readonly headers: ReadonlyArray<string> }
-  /** Default: no retries. */
+  /** Default: no retries, whatever the rows of the table say. */
   readonly retry?: RetryPolicy.RetryPolicy
   readonly breaker?: Breaker
   /** One circuit per key of a request: a host, a tenant. Default: one for the contract. */
   readonly circuitKey?: (request: HttpClientRequest.HttpClientRequest) => string
+  /** Without limits of its own, a contract still waits where the provider answers 429 with Retry-After. */
   readonly rateLimit?: Limit
   readonly bulkhead?: Load
   /** Default: connect 5 seconds, attempt 30 seconds, total 1 minute. */
@@ -149,7 +155,7 @@ const policyOf = (name: string, options: Any) =>
 export const makeWire = Effect.fnUntraced(function* (
   name: string,
   options: Any
-): Effect.fn.Return<Exchange.Wire, Config.ConfigError, HttpClient.HttpClient | Scope.Scope> {
+): Effect.fn.Return<Wire, Config.ConfigError, HttpClient.HttpClient | Scope.Scope> {
   Transport.observe()
   const httpClient = yield* HttpClient.HttpClient
   const { authentication, circuitKey, idempotent = false } = options
@@ -216,9 +222,7 @@ export const make = <
           : Effect.map(response.arrayBuffer, (bytes) => buffered(response, new Uint8Array(bytes)))
     const client = HttpClient.makeWith(
       (request: Effect.Effect<HttpClientRequest.HttpClientRequest>) =>
-        Effect.flatMap(request, (each) =>
-          Exchange.exchange(wire, `${each.method} ${Exchange.pathOf(each)}`, each, read)
-        ),
+        Effect.flatMap(request, (each) => Exchange.exchange(wire, `${each.method} ${pathOf(each)}`, each, read)),
       Effect.succeed
     )
     return HttpClient.mapRequest(client, HttpClientRequest.prependUrl(baseUrl)) as any
@@ -230,4 +234,6 @@ const buffered = (
   response: HttpClientResponse.HttpClientResponse,
   bytes: Uint8Array
 ): HttpClientResponse.HttpClientResponse =>
-  Object.defineProperty(response, "stream", { value: bytes.byteLength === 0 ? Stream.empty : Stream.make(bytes) })
+  Object.defineProperty(response, "stream", {
+    get: () => (bytes.byteLength === 0 ? Stream.empty : Stream.make(bytes))
+  })

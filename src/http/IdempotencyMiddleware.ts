@@ -24,8 +24,8 @@
  *
  * ```ts
  * import { Effect } from "effect"
- * import { HttpServerRequest, HttpServerResponse } from "effect/http"
- * import { IdempotencyMiddleware } from "effect-integration/http"
+ * import { HttpRouter, HttpServerResponse } from "effect/http"
+ * import { IdempotencyMiddleware, IdempotencyStore } from "effect-integration/http"
  *
  * const createCharge = Effect.succeed(HttpServerResponse.jsonUnsafe({ id: "c1" }, { status: 201 }))
  *
@@ -34,6 +34,10 @@
  *     principal: (request) => Effect.succeed(request.headers["x-client-id"] ?? "anonymous"),
  *     timeToLive: "24 hours"
  *   })
+ * )
+ *
+ * export const routes = HttpRouter.add("POST", "/v1/charges", app).pipe(
+ *   HttpRouter.provideRequest(IdempotencyStore.layerMemory)
  * )
  * ```
  *

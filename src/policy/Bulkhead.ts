@@ -12,6 +12,7 @@
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import * as Option from "../internal/option.ts"
+import * as Site from "../internal/site.ts"
 import * as ErrorAction from "./ErrorAction.ts"
 
 /**
@@ -53,6 +54,7 @@ const fullAction = ErrorAction.make("fail", {
  */
 export class BulkheadFull extends Schema.TaggedError<BulkheadFull>()("BulkheadFull", {
   integration: Schema.String,
+  ...Site.fields,
   maxConcurrent: Schema.Int,
   maxQueue: Schema.Int
 }) {
@@ -63,7 +65,10 @@ export class BulkheadFull extends Schema.TaggedError<BulkheadFull>()("BulkheadFu
     return "unprocessed"
   }
   override get message(): string {
-    return `${this.maxConcurrent} calls are under way and ${this.maxQueue} wait, which is the limit; nothing was sent`
+    return Site.describe(
+      this,
+      `${this.maxConcurrent} calls are under way and ${this.maxQueue} wait, which is the limit; nothing was sent`
+    )
   }
 }
 

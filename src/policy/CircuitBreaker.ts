@@ -53,6 +53,7 @@ import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import { monotonicMillis } from "../internal/monotonic.ts"
 import * as Option from "../internal/option.ts"
+import * as Site from "../internal/site.ts"
 import * as Telemetry from "../Telemetry.ts"
 import * as ErrorAction from "./ErrorAction.ts"
 import * as Registry from "./internal/circuitRegistry.ts"
@@ -117,7 +118,7 @@ const openAction = ErrorAction.make("fail", {
   circuit: "ignored",
   log: "warn",
   outage: true,
-  guidance: "the circuit is open: fail fast"
+  guidance: "nothing was sent: fail fast"
 })
 
 /**
@@ -130,7 +131,10 @@ const openAction = ErrorAction.make("fail", {
  */
 export class CircuitOpen extends Schema.TaggedError<CircuitOpen>()("CircuitOpen", {
   integration: Schema.String,
+  ...Site.fields,
   key: Schema.optionalKey(Schema.String),
+  /** What the operator said who opened it. */
+  operator: Schema.optionalKey(Schema.String),
   reason: Schema.Literals(["failures", "probing", "forced"]),
   /** When the circuit may admit again; left out where only a probe or an operator can tell. */
   retryAfter: Schema.optionalKey(Schema.Duration)
@@ -143,9 +147,10 @@ export class CircuitOpen extends Schema.TaggedError<CircuitOpen>()("CircuitOpen"
   }
   override get message(): string {
     const circuit = this.key === undefined ? "the circuit" : `the circuit of ${this.key}`
-    if (this.reason === "forced") return `${circuit} was opened by an operator; nothing was sent`
+    if (this.reason === "forced") return Site.describe(this, `${circuit} was opened by an operator: ${this.operator}`)
+    if (this.reason === "probing") return Site.describe(this, `${circuit} is half-open and a probe is under way`)
     const wait = this.retryAfter === undefined ? "" : `, try again in ${Option.brief(this.retryAfter)}`
-    return `${circuit} is ${this.reason === "probing" ? "half-open and a probe is under way" : "open"}${wait}; nothing was sent`
+    return Site.describe(this, `${circuit} is open${wait}`)
   }
 }
 
@@ -295,21 +300,28 @@ class Circuit implements CircuitBreaker {
   }
   get execute() {
     return <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E | CircuitOpen, R> =>
-      Effect.suspend(() => {
-        let admitted: Fiber.Fiber<unknown, unknown> | undefined
-        let generation = -1
-        const call = Effect.withFiber<A, E | CircuitOpen, R>((fiber) => {
-          const now = monotonicMillis(fiber.getRef(Clock.Clock))
-          generation = this.admitUnsafe(now, fiber.context)
-          if (generation < 0) return Effect.fail(this.rejectionUnsafe(now, fiber.context))
-          admitted = fiber
-          return self
-        })
-        // Waits for the end of the call before it is admitted: an interruption between the two would lose a probe.
-        return Effect.onExitPrimitive(call, (exit) =>
-          admitted === undefined ? undefined : this.#settleExit(generation, exit, admitted)
-        )
+      Effect.withFiber<A, E | CircuitOpen, R>((fiber) => {
+        const state = this.#state.ref.current
+        // A closed circuit counts nothing for an interrupted call, so nothing is lost where it is never settled.
+        return state._tag === "Closed"
+          ? Effect.onExitPrimitive(self, (exit) => this.#settleExit(state.generation, exit, fiber))
+          : this.#executeProbe(self)
       })
+  }
+  #executeProbe<A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E | CircuitOpen, R> {
+    let admitted: Fiber.Fiber<unknown, unknown> | undefined
+    let generation = -1
+    const call = Effect.withFiber<A, E | CircuitOpen, R>((fiber) => {
+      const now = monotonicMillis(fiber.getRef(Clock.Clock))
+      generation = this.admitUnsafe(now, fiber.context)
+      if (generation < 0) return Effect.fail(this.rejectionUnsafe(now, fiber.context))
+      admitted = fiber
+      return self
+    })
+    // Waits for the end of the call before it is admitted: an interruption between the two would lose a probe.
+    return Effect.onExitPrimitive(call, (exit) =>
+      admitted === undefined ? undefined : this.#settleExit(generation, exit, admitted)
+    )
   }
   #settleExit(generation: number, exit: Exit.Exit<unknown, unknown>, fiber: Fiber.Fiber<unknown, unknown>): undefined {
     const now = monotonicMillis(fiber.getRef(Clock.Clock))
@@ -332,6 +344,7 @@ class Circuit implements CircuitBreaker {
     return { _tag: "Open", generation: state.generation + 1, since: state.since, until }
   }
   rejectsUnsafe(now: number): boolean {
+    if (this.#state.ref.current._tag === "Closed") return false
     const state = this.stateUnsafe(now)
     return state._tag !== "Closed" && (state._tag !== "Open" || now < state.until)
   }
@@ -401,6 +414,7 @@ class Circuit implements CircuitBreaker {
       integration: this.name,
       reason: state._tag === "ForcedOpen" ? "forced" : state._tag === "HalfOpen" ? "probing" : "failures",
       ...(this.key === undefined ? undefined : { key: this.key }),
+      ...(state._tag === "ForcedOpen" ? { operator: state.reason } : undefined),
       ...(at === undefined ? undefined : { retryAfter: Duration.millis(Math.max(0, at - now)) })
     })
   }

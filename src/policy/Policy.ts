@@ -15,7 +15,7 @@
  *
  * **Gotchas**
  *
- * The inbound deadline is honoured only by a policy with `timeouts`, since only then `Timeout` is in the error channel. An
+ * Make a policy once and share it: each has a circuit and a limit of its own. The inbound deadline is honoured only by a policy with `timeouts`, since only then `Timeout` is in the error channel. An
  * attempt runs on a fiber of its own, so that a timeout ends it even inside an uninterruptible region; what it forks as a
  * child ends with the attempt. A deadline that is too short for a healthy provider counts as its failure.
  *
@@ -41,6 +41,7 @@
  *
  * @since 0.1.0
  */
+import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Option from "../internal/option.ts"
 import * as Telemetry from "../Telemetry.ts"
@@ -113,8 +114,12 @@ export interface CallOptions {
   readonly key?: string | undefined
   /** Named in logs and notices. */
   readonly requestId?: string
+  /** Named in the errors of the policy, for example `POST /v1/charges`; asked only when there is one. */
+  readonly operation?: () => string
   /** Renews the credentials after an error of kind `refresh`, and says whether another attempt makes sense. */
   readonly refresh?: (error: unknown) => Effect.Effect<boolean>
+  /** What attempts run with, instead of the context of the caller: cheaper than to provide it in each attempt. */
+  readonly context?: Context.Context<never>
 }
 
 /**
@@ -131,6 +136,8 @@ export interface Policy<in E, out X = never> {
   readonly with: (
     options: CallOptions
   ) => <A, E1 extends E, R>(self: Effect.Effect<A, E1, R>) => Effect.Effect<A, E1 | X, R>
+  /** As `with`, for a single effect. */
+  readonly run: <A, E1 extends E, R>(self: Effect.Effect<A, E1, R>, options: CallOptions) => Effect.Effect<A, E1 | X, R>
   /** What is to be done about an error. */
   readonly classify: (error: unknown) => ErrorAction.ErrorAction
   /** The circuit of a key; `undefined` where the policy has none. */
@@ -181,15 +188,16 @@ export const make: {
       recorder,
       phases: options.phases ?? false
     })
-    const run = (call: CallOptions) => {
-      const { key, refresh, repeatable = true, requestId } = call
-      const given = { key, refresh, repeatable, requestId }
-      return (self: Effect.Effect<any, any, any>) => engine.run(self, given)
+    const run = (self: Effect.Effect<any, any, any>, call: CallOptions) => {
+      const { context, key, operation, refresh, repeatable = true, requestId } = call
+      return engine.run(self, { context, key, operation, refresh, repeatable, requestId })
     }
+    const withOptions = (call: CallOptions) => (self: Effect.Effect<any, any, any>) => run(self, call)
     return Object.defineProperty(
-      Object.assign(run({}), {
+      Object.assign(withOptions({}), {
         options,
-        with: run,
+        with: withOptions,
+        run,
         classify,
         circuit: (key?: string) => circuit?.(key),
         rateLimit: gate

@@ -28,6 +28,7 @@ import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { monotonicMillis } from "../internal/monotonic.ts"
 import * as Option from "../internal/option.ts"
+import * as Site from "../internal/site.ts"
 import * as ErrorAction from "./ErrorAction.ts"
 import { type Alarm, type Entry, makeAlarms } from "./internal/alarm.ts"
 import * as SlidingWindow from "./internal/slidingWindow.ts"
@@ -71,7 +72,8 @@ export const options = <const O extends Options>(options: O): O => {
 }
 
 /**
- * There is no room for the call within its time budget; nothing was sent. `limit` says what holds it back: `provider` is
+ * There is no room for the call within its time budget; nothing was sent. The call ends; its action of kind `wait` is for
+ * the layer above, a consumer or a queue, that can come again. `limit` says what holds it back: `provider` is
  * a Retry-After that the provider answered to this or another call.
  *
  * @category errors
@@ -79,6 +81,7 @@ export const options = <const O extends Options>(options: O): O => {
  */
 export class RateLimitExceeded extends Schema.TaggedError<RateLimitExceeded>()("RateLimitExceeded", {
   integration: Schema.String,
+  ...Site.fields,
   limit: Schema.Literals(["perMinute", "burst", "provider"]),
   retryAfter: Schema.Duration
 }) {
@@ -90,7 +93,10 @@ export class RateLimitExceeded extends Schema.TaggedError<RateLimitExceeded>()("
   }
   override get message(): string {
     const who = this.limit === "provider" ? "the provider asked to wait" : `the rate limit ${this.limit} is reached`
-    return `${who}; there is room in ${Option.brief(this.retryAfter)}, which does not fit the time budget; nothing was sent`
+    return Site.describe(
+      this,
+      `${who}; there is room in ${Option.brief(this.retryAfter)}, which does not fit the time budget; nothing was sent`
+    )
   }
 }
 
@@ -102,6 +108,7 @@ export class RateLimitExceeded extends Schema.TaggedError<RateLimitExceeded>()("
  */
 export class QuotaExhausted extends Schema.TaggedError<QuotaExhausted>()("QuotaExhausted", {
   integration: Schema.String,
+  ...Site.fields,
   limit: Schema.Int,
   resetsAt: Schema.DateTimeUtc,
   retryAfter: Schema.Duration
@@ -113,7 +120,8 @@ export class QuotaExhausted extends Schema.TaggedError<QuotaExhausted>()("QuotaE
     return "unprocessed"
   }
   override get message(): string {
-    return `the daily quota of ${this.limit} requests is used up until ${DateTime.formatIso(this.resetsAt)}; nothing was sent`
+    const until = DateTime.formatIso(this.resetsAt)
+    return Site.describe(this, `the daily quota of ${this.limit} requests is used up until ${until}; nothing was sent`)
   }
 }
 
@@ -178,14 +186,16 @@ export interface Waiter {
   readonly wanted: (now: number) => boolean
   /** The token is spent: go. */
   readonly granted: (now: number) => void
-  readonly refused: (error: RateLimitExceeded | QuotaExhausted) => void
+  readonly refused: (error: Refusal) => void
 }
+
+/** @internal */
+export type Refusal = RateLimitExceeded | QuotaExhausted
 
 /** A place in the queue, which is lost when the budget ends. */
 class Place implements Entry {
-  before: Entry | undefined = undefined
-  after: Entry | undefined = undefined
-  linked = false
+  place = -1
+  order = 0
   readonly at: number
   readonly waiter: Waiter
   readonly fire: (now: number) => void
@@ -200,12 +210,12 @@ const windows = { burst: 1000, perMinute: 60_000, perDay: 86_400_000 } as const
 
 /** @internal */
 export class Gate implements RateLimit, Entry {
-  before: Entry | undefined = undefined
-  after: Entry | undefined = undefined
-  linked = false
+  place = -1
+  order = 0
   at = 0
   readonly #waited: ReadonlyArray<readonly [keyof typeof windows, SlidingWindow.SlidingWindow]>
   readonly #day: SlidingWindow.SlidingWindow | undefined
+  readonly #windows: ReadonlyArray<SlidingWindow.SlidingWindow>
   readonly #alarmOf = makeAlarms()
   readonly #alarmsOfPlaces = makeAlarms()
   readonly #queue: Array<Place> = []
@@ -225,19 +235,18 @@ export class Gate implements RateLimit, Entry {
       return made === undefined ? [] : [[limit, made] as const]
     })
     this.#day = window("perDay")
+    this.#windows = [...this.#waited.map(([, each]) => each), ...(this.#day === undefined ? [] : [this.#day])]
   }
 
   /** Spends a token if there is room now and nobody waits. */
   passUnsafe(now: number): boolean {
     if (this.#queue.length > 0 || now < this.#holdUntil) return false
-    for (const [, window] of this.#waited) if (window.earliest(now) > now) return false
-    if (this.#day !== undefined && this.#day.earliest(now) > now) return false
+    for (let index = 0; index < this.#windows.length; index++) if (!this.#windows[index]!.fits(now)) return false
     this.#record(now)
     return true
   }
   #record(now: number): void {
-    for (const [, window] of this.#waited) window.record(now)
-    this.#day?.record(now)
+    for (let index = 0; index < this.#windows.length; index++) this.#windows[index]!.record(now)
   }
 
   /** Joins the queue, or says why that is of no use. */

@@ -22,6 +22,7 @@ import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
 import * as Schema from "effect/Schema"
 import * as Option from "../internal/option.ts"
+import * as Site from "../internal/site.ts"
 import * as ErrorAction from "./ErrorAction.ts"
 
 /**
@@ -82,14 +83,15 @@ const actions: { readonly [K in keyof Required<Timeouts>]: ErrorAction.ErrorActi
  *
  * **Details**
  *
- * `connect`, `read` and `attempt` are retried. `total` ends the call; it counts as a failure of the provider, since an
- * attempt was running.
+ * `connect`, `read` and `attempt` are retried. `total` ends the call. It counts as a failure of the provider where an
+ * attempt was running; where the budget was spent before, the outcome is `unprocessed` and it counts for nothing.
  *
  * @category errors
  * @since 0.1.0
  */
 export class Timeout extends Schema.TaggedError<Timeout>()("Timeout", {
   integration: Schema.String,
+  ...Site.fields,
   kind: Schema.Literals(["connect", "read", "attempt", "total"]),
   limit: Schema.Duration,
   outcome: Schema.Literals(["unprocessed", "unknown", "processed"])
@@ -100,7 +102,7 @@ export class Timeout extends Schema.TaggedError<Timeout>()("Timeout", {
   override get message(): string {
     const state =
       this.outcome === "unprocessed" ? "the request was not processed" : "the request may have been processed"
-    return `the ${this.kind} timeout of ${Option.brief(this.limit)} was reached; ${state}`
+    return Site.describe(this, `the ${this.kind} timeout of ${Option.brief(this.limit)} was reached; ${state}`)
   }
 }
 

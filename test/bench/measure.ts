@@ -25,6 +25,8 @@ export const interleaved = async <const Names extends string>(
     // Each round begins with another contestant, so that none always runs on the other's garbage.
     for (let index = 0; index < names.length; index++) {
       const name = names[(index + round + options.warmup) % names.length]!
+      // Nobody pays for the garbage of the one before.
+      globalThis.gc?.()
       const begun = process.hrtime.bigint()
       await contestants[name]()
       const took = Number(process.hrtime.bigint() - begun)
@@ -39,6 +41,10 @@ export const median = (values: ReadonlyArray<number>): number => {
   const middle = sorted.length >> 1
   return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2
 }
+
+/** How many times faster ours was, as the median over the rounds: what disturbs a round disturbs both. */
+export const paired = (peer: ReadonlyArray<number>, ours: ReadonlyArray<number>): number =>
+  round(median(peer.map((each, index) => each / ours[index]!)))
 
 /** Less is better: time, memory. */
 export const less = (name: string, unit: string, ours: number, peer: number, target: number): Row => ({

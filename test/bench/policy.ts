@@ -98,7 +98,7 @@ export const run = async (): Promise<ReadonlyArray<Measure.Row>> => {
       "ns/call",
       perCall("breaker"),
       perCall("effectBreaker"),
-      0
+      8
     ),
     Measure.less(
       "breaker alone, without what the bare promise costs",

@@ -13,8 +13,11 @@ import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import * as ErrorAction from "../../policy/ErrorAction.ts"
 import { NetworkError } from "../CallError.ts"
+import * as Answer from "./answer.ts"
 import * as Exchange from "./exchange.ts"
+import * as Mismatch from "./mismatch.ts"
 import * as Transport from "./transport.ts"
+import { type Site, siteOf, type Wire } from "./wire.ts"
 
 /** How a call wants its response; with the response only, decoding is the caller's. */
 const Mode = Context.Reference<{
@@ -34,7 +37,7 @@ type AnyEffect = Effect.Effect<any, any, any>
  * The methods of an API. Encoding and client middleware are those of `HttpApiClient`; sending is ours, so that decoding
  * happens within the attempt.
  */
-export const makeClient = Effect.fnUntraced(function* (wire: Exchange.Wire, api: HttpApi.Top, baseUrl: string) {
+export const makeClient = Effect.fnUntraced(function* (wire: Wire, api: HttpApi.Top, baseUrl: string) {
   const endpoints: Array<Effect.Effect<void>> = []
   const client: Record<string, any> = {}
   HttpApi.reflect(api, {
@@ -70,17 +73,19 @@ export const makeClient = Effect.fnUntraced(function* (wire: Exchange.Wire, api:
         Effect.map(raw, (send) => {
           target[endpoint.identifier] = (request: any) => {
             const mode = request?.responseMode ?? "decoded-only"
-            const sent = Effect.catch(send({ ...request, responseMode: "response-only" }), (error: unknown) =>
-              Schema.isSchemaError(error) ? badRequest(wire, endpoint, request, error) : Effect.fail(error)
-            )
+            const sent = Effect.matchEffect(send({ ...request, responseMode: "response-only" }), {
+              onFailure: (error: unknown) =>
+                Schema.isSchemaError(error) ? badRequest(wire, endpoint, request, error) : Effect.fail(error),
+              onSuccess: (response: Carrier) => {
+                if (mode === "response-only") return Effect.succeed(response)
+                const carried = response[decoded]
+                const value = carried === undefined ? foreign(wire, response, read) : Effect.succeed(carried.value)
+                return mode === "decoded-and-response" ? Effect.map(value, (each) => [each, response]) : value
+              }
+            })
             if (mode === "response-only") return Effect.provideService(sent, Mode, { responseOnly: true })
             const { sseOptions } = request ?? {}
-            const asked = sseOptions === undefined ? sent : Effect.provideService(sent, Mode, { sseOptions })
-            return Effect.flatMap(asked, (response: Carrier) => {
-              const carried = response[decoded]
-              const value = carried === undefined ? foreign(wire, response, read) : Effect.succeed(carried.value)
-              return mode === "decoded-and-response" ? Effect.map(value, (each) => [each, response]) : value
-            })
+            return sseOptions === undefined ? sent : Effect.provideService(sent, Mode, { sseOptions })
           }
         })
       )
@@ -91,17 +96,17 @@ export const makeClient = Effect.fnUntraced(function* (wire: Exchange.Wire, api:
 })
 
 /** A response that a client middleware made itself has not been through the policy: it is read here. */
-const foreign = (wire: Exchange.Wire, response: Carrier, read: Exchange.Read<Carrier, unknown>): AnyEffect =>
+const foreign = (wire: Wire, response: Carrier, read: Exchange.Read<Carrier, unknown>): AnyEffect =>
   Effect.withFiber((fiber) =>
     Effect.map(
-      Exchange.receive(wire, response, () => siteOf(wire, response), [], read(response, fiber)),
+      Answer.receive(wire, response, () => siteOfResponse(wire, response), [], read(response, fiber)),
       (each) => each[decoded]?.value
     )
   )
 
 /** What was to be sent does not fit the schema: nothing was sent, and the policy was not asked. */
 const badRequest = Effect.fnUntraced(function* (
-  wire: Exchange.Wire,
+  wire: Wire,
   endpoint: HttpApiEndpoint.Top,
   request: Readonly<Record<string, unknown>> | undefined,
   cause: Schema.SchemaError
@@ -117,7 +122,7 @@ const badRequest = Effect.fnUntraced(function* (
     if (fits._tag === "Failure") part = name
   }
   const site = { integration: wire.name, method: endpoint.method, path: endpoint.path as string }
-  const error = Exchange.protocolError(site, "request", cause, part)
+  const error = Mismatch.protocolError(site, "request", cause, part)
   yield* ErrorAction.perform({
     integration: wire.name,
     error,
@@ -130,11 +135,11 @@ const badRequest = Effect.fnUntraced(function* (
 })
 
 /** Errors inside a streamed response, in the terms of the contract. */
-const adapt = (wire: Exchange.Wire, response: HttpClientResponse.HttpClientResponse, value: unknown): unknown => {
+const adapt = (wire: Wire, response: HttpClientResponse.HttpClientResponse, value: unknown): unknown => {
   if (!Stream.isStream(value)) return value
-  const site = siteOf(wire, response)
+  const site = siteOfResponse(wire, response)
   return Stream.mapError(value as Stream.Stream<unknown, unknown>, (error) => {
-    if (Schema.isSchemaError(error)) return Exchange.protocolError(site, "response", error, "body", response)
+    if (Schema.isSchemaError(error)) return Mismatch.protocolError(site, "response", error, "body", response)
     if (!HttpClientError.isHttpClientError(error)) return error
     const failure = Transport.failureOf(error)
     const code = failure?.code ?? "no code"
@@ -142,12 +147,12 @@ const adapt = (wire: Exchange.Wire, response: HttpClientResponse.HttpClientRespo
   })
 }
 
-const siteOf = (wire: Exchange.Wire, { request }: HttpClientResponse.HttpClientResponse): Exchange.Site =>
-  Exchange.siteOf(wire.name, request, request.headers["x-request-id"] ?? "")
+const siteOfResponse = (wire: Wire, { request }: HttpClientResponse.HttpClientResponse): Site =>
+  siteOf(wire.name, request, request.headers["x-request-id"] ?? "")
 
 /** The `requestId` in a body should be the echo of X-Request-ID. */
-const reportEcho = (wire: Exchange.Wire, response: Carrier, value: unknown): Effect.Effect<Carrier> => {
+const reportEcho = (wire: Wire, response: Carrier, value: unknown): Effect.Effect<Carrier> => {
   const echo = Predicate.hasProperty(value, "requestId") ? value.requestId : undefined
   if (typeof echo !== "string" || echo === response.request.headers["x-request-id"]) return Effect.succeed(response)
-  return Effect.as(Exchange.reportEcho(wire.name, siteOf(wire, response), echo), response)
+  return Effect.as(Answer.reportEcho(wire.name, siteOfResponse(wire, response), echo), response)
 }

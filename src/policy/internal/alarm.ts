@@ -7,10 +7,11 @@ import { monotonicMillis } from "../../internal/monotonic.ts"
 
 /** Something that happens at a time, unless it is removed before. */
 export interface Entry {
-  at: number
-  before: Entry | undefined
-  after: Entry | undefined
-  linked: boolean
+  readonly at: number
+  /** Where the alarm keeps it; -1 is nowhere. */
+  place: number
+  /** What came first is first among those of one time. */
+  order: number
   readonly fire: (now: number) => void
 }
 
@@ -19,14 +20,13 @@ const shortestWait = 0.001
 const longestTimer = 2 ** 31 - 1
 
 /**
- * One timer for many deadlines. Entries are kept in order and a new one nearly always goes last, so adding and removing
- * are O(1) in practice. The timer is not stopped when the last entry leaves, which is what makes a deadline cheap: it
- * finds nothing to do, and does not keep the process alive.
+ * One timer for many deadlines, which are kept in a heap: the first is the next one due. The timer is not stopped when the
+ * last entry leaves, which is what makes a deadline cheap: it finds nothing to do, and does not keep the process alive.
  */
 export abstract class Alarm {
-  #head: Entry | undefined = undefined
-  #tail: Entry | undefined = undefined
+  readonly #heap: Array<Entry> = []
   #wakeAt = Infinity
+  #added = 0
   readonly clock: Clock.Clock
   constructor(clock: Clock.Clock) {
     this.clock = clock
@@ -36,52 +36,73 @@ export abstract class Alarm {
   protected hold(): void {}
   protected release(): void {}
 
+  /** The time of an entry must not change while it is kept. */
   add(entry: Entry, now: number, context: Context.Context<never>): void {
-    let previous = this.#tail
-    while (previous !== undefined && previous.at > entry.at) previous = previous.before
-    const next = previous === undefined ? this.#head : previous.after
-    entry.before = previous
-    entry.after = next
-    if (this.#head === undefined) this.hold()
-    if (previous === undefined) this.#head = entry
-    else previous.after = entry
-    if (next === undefined) this.#tail = entry
-    else next.before = entry
-    entry.linked = true
-    if (entry.at < this.#wakeAt) {
-      if (this.#wakeAt !== Infinity) this.disarm()
-      this.#wakeAt = entry.at
-      this.arm(entry.at - now, context)
-    }
+    if (this.#heap.length === 0) this.hold()
+    entry.order = this.#added++
+    this.#heap.push(entry)
+    this.#up(entry, this.#heap.length - 1)
+    this.#wake(entry.at, entry.at - now, context)
   }
 
   remove(entry: Entry): void {
-    if (!entry.linked) return
-    entry.linked = false
-    if (entry.before === undefined) this.#head = entry.after
-    else entry.before.after = entry.after
-    if (entry.after === undefined) this.#tail = entry.before
-    else entry.after.before = entry.before
-    entry.before = entry.after = undefined
-    if (this.#head === undefined) this.release()
+    const { place } = entry
+    if (place < 0) return
+    entry.place = -1
+    const last = this.#heap.pop()!
+    if (last !== entry) this.#down(last, this.#up(last, place))
+    if (this.#heap.length === 0) this.release()
   }
 
   protected ring(context: Context.Context<never>): void {
     this.#wakeAt = Infinity
     const now = monotonicMillis(this.clock)
     // A host timer may ring a little early: what is not due yet waits for the next ring.
-    while (this.#head !== undefined && this.#head.at <= now) {
-      const due = this.#head
+    for (let due = this.#heap[0]; due !== undefined && due.at <= now; due = this.#heap[0]) {
       this.remove(due)
       due.fire(now)
     }
-    if (this.#head !== undefined && this.#head.at < this.#wakeAt) {
-      if (this.#wakeAt !== Infinity) this.disarm()
-      this.#wakeAt = this.#head.at
-      this.arm(Math.max(this.#head.at - now, shortestWait), context)
+    const next = this.#heap[0]
+    if (next !== undefined) this.#wake(next.at, Math.max(next.at - now, shortestWait), context)
+  }
+
+  #wake(at: number, millis: number, context: Context.Context<never>): void {
+    if (at >= this.#wakeAt) return
+    if (this.#wakeAt !== Infinity) this.disarm()
+    this.#wakeAt = at
+    this.arm(millis, context)
+  }
+  #up(entry: Entry, place: number): number {
+    let here = place
+    while (here > 0) {
+      const above = (here - 1) >> 1
+      const parent = this.#heap[above]!
+      if (isBefore(parent, entry)) break
+      this.#put(parent, here)
+      here = above
     }
+    this.#put(entry, here)
+    return here
+  }
+  #down(entry: Entry, place: number): void {
+    const { length } = this.#heap
+    let here = place
+    for (let below = 2 * here + 1; below < length; below = 2 * here + 1) {
+      const other = below + 1
+      if (other < length && isBefore(this.#heap[other]!, this.#heap[below]!)) below = other
+      if (isBefore(entry, this.#heap[below]!)) break
+      this.#put(this.#heap[below]!, here)
+      here = below
+    }
+    this.#put(entry, here)
+  }
+  #put(entry: Entry, place: number): void {
+    this.#heap[place] = entry
+    entry.place = place
   }
 }
+
+const isBefore = (a: Entry, b: Entry): boolean => a.at < b.at || (a.at === b.at && a.order < b.order)
 
 /** The host's timer, which keeps the process alive only while something waits for it. */
 class HostAlarm extends Alarm {
@@ -134,8 +155,7 @@ class ClockAlarm extends Alarm {
 const hostClock = Context.get(Context.empty(), Clock.Clock)
 
 /**
- * One alarm per clock and per maker: entries of one duration arrive in order, so that none has to walk past another
- * policy's.
+ * One alarm per clock and per maker.
  */
 export const makeAlarms = (): ((clock: Clock.Clock) => Alarm) => {
   const host = new HostAlarm(hostClock)

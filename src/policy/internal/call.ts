@@ -8,9 +8,10 @@ import * as Fiber from "effect/Fiber"
 import * as Predicate from "effect/Predicate"
 import * as Random from "effect/Random"
 import { monotonicMillis } from "../../internal/monotonic.ts"
+import type { Site } from "../../internal/site.ts"
 import type * as Telemetry from "../../Telemetry.ts"
 import type * as Bulkhead from "../Bulkhead.ts"
-import type { CircuitBreaker } from "../CircuitBreaker.ts"
+import type { CircuitBreaker, CircuitOpen } from "../CircuitBreaker.ts"
 import * as ErrorAction from "../ErrorAction.ts"
 import type * as RateLimit from "../RateLimit.ts"
 import * as RequestContext from "../RequestContext.ts"
@@ -36,7 +37,10 @@ export interface Options {
   readonly repeatable: boolean
   readonly key: string | undefined
   readonly requestId: string | undefined
+  readonly operation: (() => string) | undefined
   readonly refresh: ((error: unknown) => Effect.Effect<boolean>) | undefined
+  /** What attempts run with, instead of the context of the caller. */
+  readonly context: Context.Context<never> | undefined
 }
 
 type AnyEffect = Effect.Effect<any, any, any>
@@ -71,9 +75,8 @@ export class Engine {
  * and each wait ends at the smaller of its own limit and what is left.
  */
 class Call implements Entry {
-  before: Entry | undefined = undefined
-  after: Entry | undefined = undefined
-  linked = false
+  place = -1
+  order = 0
   at = Infinity
   private readonly engine: Engine
   private readonly self: AnyEffect
@@ -102,7 +105,7 @@ class Call implements Entry {
     this.engine = engine
     this.self = self
     this.options = options
-    this.context = fiber.context
+    this.context = options.context ?? fiber.context
     this.clock = fiber.getRef(Clock.Clock)
     this.circuit = engine.parts.circuit?.(options.key)
     this.startedAt = monotonicMillis(this.clock)
@@ -142,7 +145,7 @@ class Call implements Entry {
         resume(this.spent(now))
       })
       const full = permits.joinUnsafe(granted)
-      if (full !== undefined) return resume(this.ends(full, this.startedAt))
+      if (full !== undefined) return resume(this.refused(full, this.startedAt))
       if (this.endsAt < Infinity) alarm.add(late, this.startedAt, this.context)
       return Effect.sync(() => {
         alarm.remove(late)
@@ -166,7 +169,7 @@ class Call implements Entry {
   private attempt(resume: Resume, now: number): Effect.Effect<void> | void {
     this.resume = resume
     const { circuit } = this
-    if (circuit?.rejectsUnsafe(now)) return resume(this.ends(circuit.rejectionUnsafe(now, this.context), now))
+    if (circuit?.rejectsUnsafe(now)) return resume(this.refused(circuit.rejectionUnsafe(now, this.context), now))
     const { gate } = this.engine.parts
     if (gate !== undefined && !gate.passUnsafe(now)) return this.wait(gate, now)
     this.generation = circuit?.admitUnsafe(now, this.context) ?? 0
@@ -181,7 +184,7 @@ class Call implements Entry {
       const at = this.now()
       circuit?.listeners.delete(rejected)
       gate.leaveUnsafe(waiter, at)
-      this.resume!(this.ends(circuit!.rejectionUnsafe(at, this.context), at))
+      this.resume!(this.refused(circuit!.rejectionUnsafe(at, this.context), at))
     }
     const waiter: RateLimit.Waiter = {
       endsAt: this.endsAt,
@@ -189,7 +192,7 @@ class Call implements Entry {
         circuit?.listeners.delete(rejected)
         this.generation = circuit?.admitUnsafe(at, this.context) ?? 0
         if (this.generation >= 0) return true
-        this.resume!(this.ends(circuit!.rejectionUnsafe(at, this.context), at))
+        this.resume!(this.refused(circuit!.rejectionUnsafe(at, this.context), at))
         return false
       },
       granted: (at) => {
@@ -197,11 +200,11 @@ class Call implements Entry {
       },
       refused: (error) => {
         circuit?.listeners.delete(rejected)
-        this.resume!(this.ends(error, this.now()))
+        this.resume!(this.refused(error, this.now()))
       }
     }
     const error = gate.joinUnsafe(waiter, now, this.clock, this.context)
-    if (error !== undefined) return this.resume!(this.ends(error, now))
+    if (error !== undefined) return this.resume!(this.refused(error, now))
     circuit?.listeners.add(rejected)
     this.engine.parts.recorder.rateLimitWait(this.context)
     return Effect.suspend(() => {
@@ -416,6 +419,18 @@ class Call implements Entry {
     this.record(ErrorAction.tagOf(error), now)
     return Effect.andThen(this.perform(error, action, undefined), Effect.failCause(cause))
   }
+  /** The call ends with an error of the policy's own, which is told which call it is. */
+  private refused(error: CircuitOpen | Bulkhead.BulkheadFull | RateLimit.Refusal, now: number): AnyEffect {
+    const Class = error.constructor as new (props: object) => typeof error
+    return this.ends(new Class({ ...error, ...this.site() }), now)
+  }
+  private site(): Site {
+    const { operation, requestId } = this.options
+    return {
+      ...(operation === undefined ? undefined : { operation: operation() }),
+      ...(requestId === undefined ? undefined : { requestId })
+    }
+  }
   private perform(
     error: unknown,
     action: ErrorAction.ErrorAction,
@@ -429,6 +444,7 @@ class Call implements Entry {
     const limit = kind === "total" ? this.endsAt - this.startedAt : this.engine.parts.timeouts![kind]
     return new Timeouts.Timeout({
       integration: this.engine.parts.name,
+      ...this.site(),
       kind,
       limit: Duration.millis(Math.max(0, limit)),
       outcome
@@ -483,9 +499,8 @@ class Phase implements Timeouts.Attempt {
 }
 
 class Wake implements Entry {
-  before: Entry | undefined = undefined
-  after: Entry | undefined = undefined
-  linked = false
+  place = -1
+  order = 0
   readonly at: number
   readonly fire: (now: number) => void
   constructor(at: number, fire: (now: number) => void) {

@@ -13,6 +13,8 @@ export interface SlidingWindow {
   readonly millis: number
   /** The time, not before `now`, at which one more event fits after `ahead` others that are waiting. */
   readonly earliest: (now: number, ahead?: number) => number
+  /** Whether one more event fits now. */
+  readonly fits: (now: number) => boolean
   readonly record: (now: number) => void
   /** Events in the window that ends now. */
   readonly count: (now: number) => number
@@ -38,6 +40,9 @@ class Log implements SlidingWindow {
     const before = this.#size + (ahead % this.limit) - this.limit
     const first = before < 0 ? now : Math.max(now, this.#at(before) + this.millis)
     return first + rounds * this.millis
+  }
+  fits(now: number): boolean {
+    return this.#size < this.limit || this.#at(0) + this.millis <= now
   }
   #at(index: number): number {
     const capacity = this.#times.length
@@ -95,6 +100,10 @@ class Steps implements SlidingWindow {
       this.#total -= this.#counts[index]!
       this.#counts[index] = 0
     }
+  }
+  fits(now: number): boolean {
+    this.#advance(now)
+    return this.#total < this.limit
   }
   earliest(now: number, ahead = 0): number {
     this.#advance(now)

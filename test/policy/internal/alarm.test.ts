@@ -10,9 +10,8 @@ import { random, runs } from "../observe.ts"
 const entry = (at: number, fire: (now: number) => void): Entry => ({
   at,
   fire,
-  before: undefined,
-  after: undefined,
-  linked: false
+  place: -1,
+  order: 0
 })
 
 describe("Alarm", () => {
