@@ -2,7 +2,7 @@
  * The contract is a service, so a test of what uses it swaps one layer: no server, no socket, and the errors are typed.
  */
 import { NodeRuntime } from "@effect/platform-node"
-import { Config, Console, Duration, Effect, Layer, Schema } from "effect"
+import { Config, Console, Duration, Effect, Schema } from "effect"
 import { HttpApi, HttpApiEndpoint, HttpApiGroup } from "effect/http-api"
 import { HttpContract, StatusTable } from "effect-integration/http"
 import { CircuitBreaker } from "effect-integration/policy"
@@ -33,10 +33,8 @@ const checkout = Effect.fn("checkout")(function* (amount: number) {
   )
 })
 
-const charge: typeof Charge.Type = { id: "c1", amount: 4200 }
-const paid = Layer.mock(Payments, {
-  // The method also serves callers who ask for the raw response; `never` stands for either.
-  charges: { create: () => Effect.succeed(charge as never) }
+const paid = Payments.mock({
+  charges: { create: ({ payload }) => Effect.succeed({ id: "c1", amount: payload.amount }) }
 })
 
 const open = new CircuitBreaker.CircuitOpen({
@@ -44,7 +42,7 @@ const open = new CircuitBreaker.CircuitOpen({
   reason: "failures",
   retryAfter: Duration.seconds(30)
 })
-const down = Layer.mock(Payments, { charges: { create: () => Effect.fail(open) } })
+const down = Payments.mock({ charges: { create: () => Effect.fail(open) } })
 
 const program = Effect.gen(function* () {
   assert.equal(yield* checkout(4200).pipe(Effect.provide(paid)), "paid, c1")

@@ -69,6 +69,7 @@ import { AuthenticationFailed, type Authentication } from "./Authentication.ts"
 import { NetworkError, ProtocolError } from "./CallError.ts"
 import * as HttpPolicy from "./HttpPolicy.ts"
 import * as Endpoints from "./internal/endpoints.ts"
+import * as Mocked from "./internal/mocked.ts"
 import * as StatusTable from "./StatusTable.ts"
 
 /**
@@ -134,6 +135,30 @@ type Calls<Groups extends HttpApiGroup.Constraint, E> = {
 /** The client of a contract: its groups and endpoints as methods. @category models @since 0.1.0 */
 export type Client<Groups extends HttpApiGroup.Constraint, E> = Simplify<Calls<Groups, E>>
 
+type MockMethod<Endpoint, E> = Endpoint extends HttpApiEndpoint.ConstraintRequest
+  ? (
+      request: Request<Endpoint, "decoded-only">
+    ) => Effect.Effect<Success<HttpApiClient.SuccessType<Endpoint["~Success"]>>, E | Declared<Endpoint>>
+  : never
+
+/**
+ * Methods for a test: those that it needs, each with its decoded request and its decoded success.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Mock<Groups extends HttpApiGroup.Constraint, E> = Simplify<
+  {
+    readonly [G in Extract<Groups, { readonly topLevel: false }> as G["identifier"]]?: {
+      readonly [K in keyof G["endpoints"]]?: MockMethod<G["endpoints"][K], E>
+    }
+  } & {
+    readonly [
+      T in HttpApiGroup.Endpoints<Extract<Groups, { readonly topLevel: true }>> as HttpApiEndpoint.Identifier<T>
+    ]?: MockMethod<T, E>
+  }
+>
+
 /**
  * @category models
  * @since 0.1.0
@@ -169,8 +194,10 @@ export interface HttpContract<
   Groups extends HttpApiGroup.Constraint,
   E
 > extends Context.ServiceClass<Self, Id, Client<Groups, E>> {
-  /** The real client. Swap it in tests with `Layer.succeed` or `Layer.mock`. */
+  /** The real client. Swap it in tests with `mock`. */
   readonly layer: Layer.Layer<Self, Config.ConfigError, HttpClient.HttpClient | HttpApiGroup.MiddlewareClient<Groups>>
+  /** A client of these methods; a call of any other is a defect that names it. */
+  readonly mock: (methods: Mock<Groups, E>) => Layer.Layer<Self>
   /** The design, from which the document is rendered. */
   readonly contract: HttpPolicy.Any & { readonly api: HttpApi.HttpApi<string, Groups> }
   /** The errors that all calls share, as a schema: what a durable step stores. */
@@ -213,7 +240,9 @@ export const Service =
         yield* HttpPolicy.baseUrlOf(contract.baseUrl)
       )
     })
-    return Object.assign(Base, { contract, errors: errorsOf(contract), layer: Layer.effect(Base, make) })
+    const mock = (methods: object) =>
+      Layer.succeed(Base, Mocked.make(id, contract.api as unknown as HttpApi.Top, methods))
+    return Object.assign(Base, { contract, errors: errorsOf(contract), layer: Layer.effect(Base, make), mock })
   }
 
 const errorsOf = (contract: HttpPolicy.Any): Schema.Union<ReadonlyArray<Schema.Constraint>> =>

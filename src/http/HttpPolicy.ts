@@ -138,18 +138,17 @@ export const check = (name: string, options: Any): void => {
     // The text may hold a password.
     Option.reject("HttpPolicy.check", "baseUrl", "<text>", "an absolute URL of http or https")
   }
-  policyOf(name, options)
+  Policy.check(name, policiesOf(options))
 }
 
-const policyOf = (name: string, options: Any) =>
-  Policy.make(name, {
-    timeouts: options.timeouts ?? defaultTimeouts,
-    rateLimit: options.rateLimit ?? {},
-    phases: true,
-    ...(options.retry === undefined ? undefined : { retry: options.retry }),
-    ...(options.breaker === undefined ? undefined : { breaker: options.breaker }),
-    ...(options.bulkhead === undefined ? undefined : { bulkhead: options.bulkhead })
-  })
+const policiesOf = (options: Any) => ({
+  timeouts: options.timeouts ?? defaultTimeouts,
+  rateLimit: options.rateLimit ?? {},
+  phases: true,
+  ...(options.retry === undefined ? undefined : { retry: options.retry }),
+  ...(options.breaker === undefined ? undefined : { breaker: options.breaker }),
+  ...(options.bulkhead === undefined ? undefined : { bulkhead: options.bulkhead })
+})
 
 /** @internal */
 export const makeWire = Effect.fnUntraced(function* (
@@ -163,7 +162,7 @@ export const makeWire = Effect.fnUntraced(function* (
   return {
     name,
     httpClient,
-    policy: yield* policyOf(name, options),
+    policy: yield* Policy.make(name, policiesOf(options)),
     table: options.errors,
     authenticator:
       authentication === undefined

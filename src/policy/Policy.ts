@@ -146,6 +146,20 @@ export interface Policy<in E, out X = never> {
 }
 
 /**
+ * Checks a name and options. Throws `InvalidOption` for what makes no sense.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const check = (name: string, options: Options): void => {
+  Telemetry.recorder(Option.name("Policy.make", name))
+  if (options.breaker !== undefined) CircuitBreaker.options(options.breaker)
+  if (options.rateLimit !== undefined) RateLimit.options(options.rateLimit)
+  if (options.bulkhead !== undefined) Bulkhead.options(options.bulkhead)
+  if (options.timeouts !== undefined) Timeouts.make(options.timeouts)
+}
+
+/**
  * Makes a policy: its circuit is closed, its rate limit unspent.
  *
  * **Details**
@@ -166,11 +180,7 @@ export const make: {
     options: O & { readonly classify?: ErrorAction.Classifier<E> }
   ): Effect.Effect<Policy<E, Added<O>>>
 } = (name: string, options: Options & { readonly classify?: ErrorAction.Classifier<any> }) => {
-  Option.name("Policy.make", name)
-  if (options.breaker !== undefined) CircuitBreaker.options(options.breaker)
-  if (options.rateLimit !== undefined) RateLimit.options(options.rateLimit)
-  if (options.bulkhead !== undefined) Bulkhead.options(options.bulkhead)
-  if (options.timeouts !== undefined) Timeouts.make(options.timeouts)
+  check(name, options)
   const recorder = Telemetry.recorder(name)
   return Effect.gen(function* () {
     const circuit = options.breaker === undefined ? undefined : yield* makeCircuits(name, options.breaker)

@@ -1,11 +1,11 @@
 /** Requests per second through a whole contract against a loopback server, against bare clients and peers. */
 import { NodeHttpClient } from "@effect/platform-node"
-import axios from "axios"
+import { create as createAxios } from "axios"
 import * as Cockatiel from "cockatiel"
 import { Effect, Schema } from "effect"
 import { HttpClient, HttpClientRequest, HttpClientResponse } from "effect/http"
 import { HttpApi, HttpApiClient, HttpApiEndpoint, HttpApiGroup } from "effect/http-api"
-import got from "got"
+import { got } from "got"
 import { once } from "node:events"
 import * as Http from "node:http"
 import { Worker } from "node:worker_threads"
@@ -69,7 +69,7 @@ const compare = Effect.fnUntraced(function* (baseUrl: string) {
   const decode = HttpClientResponse.schemaJson(Schema.Struct({ body: Charge }))
   const agent = { http: new Http.Agent({ keepAlive: true, maxSockets: concurrency }) }
   const gotClient = got.extend({ agent, retry: { limit: 0 } })
-  const axiosClient = axios.create({ httpAgent: agent.http })
+  const axiosClient = createAxios({ httpAgent: agent.http })
   const cockatiel = Cockatiel.wrap(
     Cockatiel.retry(Cockatiel.handleAll, { maxAttempts: 2, backoff: new Cockatiel.ExponentialBackoff() }),
     Cockatiel.circuitBreaker(Cockatiel.handleAll, {

@@ -423,7 +423,7 @@ describe("Client middleware", () => {
         return next(HttpClientRequest.setHeader(request, "x-stamp", "yes"))
       })
       const Stamped = stamped(stub.url)
-      const value = yield* Stamped.use((s) => s.get()).pipe(Effect.provide(Stamped.layer), Effect.provide(layer))
+      const value = yield* Stamped.use((s) => s.get()).pipe(Effect.provide(Layer.provide(Stamped.layer, layer)))
       assert.deepStrictEqual({ ...value }, { id: "1" })
       assert.strictEqual(ran, 1)
       assert.deepStrictEqual(
@@ -446,13 +446,15 @@ describe("Client middleware", () => {
           )
           const Stamped = stamped("http://127.0.0.1:9")
           const error = yield* failure(
-            Stamped.use((s) => s.get()).pipe(Effect.provide(Stamped.layer), Effect.provide(layer))
+            Stamped.use((s) => s.get()).pipe(Effect.provide(Layer.provide(Stamped.layer, layer)))
           )
           assert.include(["ProtocolError", "NotFound"], error._tag)
         })
     )
   }
 })
+
+const site = { integration: "payments", method: "POST", path: "/v1/charges" }
 
 describe("The service", () => {
   class Payments extends HttpContract.Service<Payments>()(unique(), {
@@ -461,6 +463,39 @@ describe("The service", () => {
     errors: StatusTable.standard
   }) {}
   const fetched = Payments.use((payments) => payments.charges.get({ params: { id: "c1" } }))
+
+  it.effect("is swapped in a test by mock: methods with decoded values and typed errors, by group and top level", () =>
+    Effect.gen(function* () {
+      const mocked = Payments.mock({
+        charges: {
+          get: ({ params }) => Effect.succeed({ id: params.id, amount: 5 }),
+          create: () =>
+            Effect.fail(new CallError.ProtocolError({ ...site, side: "request", field: "x", description: "y" }))
+        }
+      })
+      const both = Effect.gen(function* () {
+        const payments = yield* Payments
+        const got = yield* payments.charges.get({ params: { id: "c7" } })
+        return [got.id, (yield* Effect.flip(payments.charges.create({ payload: { amount: 1 } })))._tag]
+      })
+      assert.deepStrictEqual(yield* Effect.provide(both, mocked), ["c7", "ProtocolError"])
+    })
+  )
+
+  it.effect("a method that a mock does not have is a defect that names it, also one asked for its response", () =>
+    Effect.gen(function* () {
+      const mocked = Payments.mock({ charges: { get: () => Effect.succeed({ id: "c1", amount: 5 }) } })
+      const missing = yield* Payments.use((payments) => payments.charges.create({ payload: { amount: 1 } })).pipe(
+        Effect.exit,
+        Effect.provide(mocked)
+      )
+      assert.include(String(missing), "the mock has no method charges.create")
+      const response = yield* Payments.use((payments) =>
+        payments.charges.get({ params: { id: "c1" }, responseMode: "response-only" })
+      ).pipe(Effect.exit, Effect.provide(mocked))
+      assert.include(String(response), "no response to give")
+    })
+  )
 
   live("takes its base URL from Config, and a missing one is a ConfigError of the layer", () =>
     Effect.gen(function* () {

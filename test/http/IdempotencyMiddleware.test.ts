@@ -462,9 +462,7 @@ describe("a response", () => {
   live("whose stream breaks off gives its key back: the retry does the work, and is not told that it runs", () =>
     Effect.gen(function* () {
       const handler = counted()
-      const broken = HttpServerResponse.stream(
-        Stream.concat(Stream.make(everyByte), Stream.fail(new Error("upstream is gone")))
-      )
+      const broken = HttpServerResponse.stream(Stream.concat(Stream.make(everyByte), Stream.fail("upstream is gone")))
       const url = yield* serve(
         Effect.suspend(() =>
           handler.runs++ === 0 ? Effect.succeed(broken) : Effect.succeed(HttpServerResponse.text("ok"))
