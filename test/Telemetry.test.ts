@@ -3,6 +3,7 @@ import { Context, Data, Effect, Fiber, Metric } from "effect"
 import { TestClock } from "effect/testing"
 import * as ErrorAction from "../src/policy/ErrorAction.ts"
 import { InvalidOption } from "../src/policy/InvalidOption.ts"
+import * as CircuitBreakers from "../src/policy/CircuitBreakers.ts"
 import * as Policy from "../src/policy/Policy.ts"
 import * as RetryPolicy from "../src/policy/RetryPolicy.ts"
 import * as Telemetry from "../src/Telemetry.ts"
@@ -159,6 +160,40 @@ describe("a scripted scenario", () => {
         yield* policy.circuit("b")!.forceOpen("test")
         yield* policy.circuit("b")!.forceClosed
         assert.strictEqual((yield* counts("gauges")).circuit_open, 1)
+      })
+    )
+  )
+
+  it.effect("the gauge of an open circuit went below zero with circuits that a kill switch had made open", () =>
+    observed(() =>
+      Effect.gen(function* () {
+        const policy = yield* Policy.make("gauges_forced", {
+          breaker: { failurePercent: 50, window: "1 minute", openFor: "30 seconds", minimumCalls: 1 }
+        })
+        yield* CircuitBreakers.forceOpen("gauges_forced", { reason: "test" })
+        for (const key of ["a", "b", "c"]) yield* Effect.exit(policy.with({ key })(Effect.void))
+        yield* CircuitBreakers.forceClosed("gauges_forced")
+        assert.strictEqual((yield* counts("gauges_forced")).circuit_open, 0)
+        yield* policy.circuit("a")!.forceOpen("test")
+        assert.strictEqual((yield* counts("gauges_forced")).circuit_open, 1)
+      })
+    )
+  )
+
+  it.effect("the gauge of an open circuit stayed at 1 for a key that was forgotten", () =>
+    observed(() =>
+      Effect.gen(function* () {
+        const keyed = yield* CircuitBreakers.keyed("gauges_evicted", {
+          failurePercent: 50,
+          window: "1 minute",
+          openFor: "30 seconds",
+          maximumKeys: 1
+        })
+        yield* keyed.get("a").forceOpen("test")
+        const b = keyed.get("b")
+        yield* b.forceOpen("test")
+        yield* b.forceClosed
+        assert.strictEqual((yield* counts("gauges_evicted")).circuit_open, 0)
       })
     )
   )

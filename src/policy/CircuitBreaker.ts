@@ -42,7 +42,7 @@
  */
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
-import type * as Context from "effect/Context"
+import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"
@@ -219,6 +219,8 @@ export interface CircuitBreaker {
   ) => void
   /** The error of a rejection. */
   readonly rejectionUnsafe: (now: number, context: Context.Context<never>) => CircuitOpen
+  /** Says that the circuit is not used any more. */
+  readonly dropUnsafe: () => void
   /** Called each time the circuit stops admitting. */
   readonly listeners: Set<() => void>
 }
@@ -268,6 +270,7 @@ class Circuit implements CircuitBreaker {
   readonly #changes: PubSub.PubSub<Transition>
   #listeners: Set<() => void> | undefined
   #alerted = false
+  #counted = false
   readonly name: string
   readonly key: string | undefined
   constructor(
@@ -443,9 +446,7 @@ class Circuit implements CircuitBreaker {
     this.#state.ref.current = to
     const { key, name } = this
     PubSub.publishUnsafe(this.#changes, { integration: name, key, from, to: to._tag, reason, at: now })
-    if ((from === "Closed") !== (to._tag === "Closed")) {
-      this.#recorder.circuit(to._tag === "Closed" ? "closed" : "opened", context)
-    }
+    this.#count(to._tag !== "Closed", context)
     const level = to._tag === "Closed" || to._tag === "HalfOpen" ? "Info" : from === "Closed" ? "Error" : "Warn"
     const circuit = key === undefined ? "circuit" : `circuit of ${key}`
     const why = to._tag === "ForcedOpen" ? `${reason}: ${to.reason}` : reason
@@ -459,6 +460,16 @@ class Circuit implements CircuitBreaker {
     if (to._tag === "Open" || to._tag === "ForcedOpen") {
       for (const listener of this.#listeners ?? []) listener()
     }
+  }
+  /** Tells the gauge once that this circuit is not closed, and once that it is closed again. */
+  #count(notClosed: boolean, context: Context.Context<never>): void {
+    if (notClosed === this.#counted) return
+    this.#counted = notClosed
+    this.#recorder.circuit(notClosed ? "opened" : "closed", context)
+  }
+  /** The circuit is not used any more: it no longer counts as one that is not closed. */
+  dropUnsafe(): void {
+    this.#count(false, Context.empty())
   }
   #alert(now: number, context: Context.Context<never>): void {
     const state = this.#state.ref.current

@@ -170,7 +170,9 @@ class KeyedCircuits implements Keyed, Member {
       oldest ??= key
       if (circuit.stateUnsafe(0)._tag === "Closed") return void this.#circuits.delete(key)
     }
-    if (oldest !== undefined) this.#circuits.delete(oldest)
+    if (oldest === undefined) return
+    this.#circuits.get(oldest)?.dropUnsafe()
+    this.#circuits.delete(oldest)
   }
   force(forced: Registry.Forced | undefined): void {
     this.#forced = forced

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Cause, Data, Duration, Effect, Exit, Fiber, Schema } from "effect"
+import { Cause, Data, Duration, Effect, Exit, Fiber, Option, Schema } from "effect"
 import { TestClock } from "effect/testing"
 import * as ErrorAction from "../../src/policy/ErrorAction.ts"
 import * as Policy from "../../src/policy/Policy.ts"
@@ -315,6 +315,19 @@ describe("a Retry-After that makes no sense", () => {
       const endless = odd(Duration.infinity)
       assert.strictEqual(errorOf(yield* Effect.exit(policy(Effect.fail(endless)))), endless)
       assert.strictEqual(errorOf(yield* Effect.exit(policy(Effect.void)))._tag, "RateLimitExceeded")
+    })
+  )
+})
+
+describe("skipped", () => {
+  it.effect("gives the value, None where the work is done already, and any other error as it is", () =>
+    Effect.gen(function* () {
+      const conflict = new Fault({ errorAction: ErrorAction.skip })
+      const broken = new Fault({ errorAction: ErrorAction.fail })
+      assert.deepStrictEqual(yield* ErrorAction.skipped(Effect.succeed(5)), Option.some(5))
+      assert.deepStrictEqual(yield* ErrorAction.skipped(Effect.fail(conflict)), Option.none())
+      assert.strictEqual(yield* Effect.flip(ErrorAction.skipped(Effect.fail(broken))), broken)
+      assert.strictEqual(yield* Effect.flip(ErrorAction.skipped(Effect.fail("no action"))), "no action")
     })
   )
 })
