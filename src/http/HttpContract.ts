@@ -233,11 +233,9 @@ export const Service =
     HttpPolicy.check(id, contract)
     const Base: any = Context.Service<any, any>()(id)
     const make = Effect.gen(function* () {
-      const wire = yield* HttpPolicy.makeWire(id, contract)
       return yield* Endpoints.makeClient(
-        wire,
-        contract.api as unknown as HttpApi.Top,
-        yield* HttpPolicy.baseUrlOf(contract.baseUrl)
+        yield* HttpPolicy.makeWire(id, contract),
+        contract.api as unknown as HttpApi.Top
       )
     })
     const mock = (methods: object) =>

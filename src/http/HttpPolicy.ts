@@ -36,7 +36,7 @@ import * as Config from "effect/Config"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as HttpClient from "effect/http/HttpClient"
-import * as HttpClientRequest from "effect/http/HttpClientRequest"
+import type * as HttpClientRequest from "effect/http/HttpClientRequest"
 import type * as HttpClientResponse from "effect/http/HttpClientResponse"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
@@ -53,7 +53,7 @@ import type { NetworkError, ProtocolError } from "./CallError.ts"
 import * as Idempotency from "./Idempotency.ts"
 import * as Exchange from "./internal/exchange.ts"
 import * as Transport from "./internal/transport.ts"
-import { pathOf, type Wire } from "./internal/wire.ts"
+import type { Wire } from "./internal/wire.ts"
 import type * as StatusTable from "./StatusTable.ts"
 
 /**
@@ -162,6 +162,7 @@ export const makeWire = Effect.fnUntraced(function* (
   return {
     name,
     httpClient,
+    baseUrl: yield* baseUrlOf(options.baseUrl),
     policy: yield* Policy.make(name, policiesOf(options)),
     table: options.errors,
     authenticator:
@@ -177,8 +178,7 @@ export const makeWire = Effect.fnUntraced(function* (
   }
 })
 
-/** @internal */
-export const baseUrlOf = Effect.fnUntraced(function* (
+const baseUrlOf = Effect.fnUntraced(function* (
   given: Config.Config<URL> | URL | string
 ): Effect.fn.Return<string, Config.ConfigError> {
   const url = Config.isConfig(given) ? yield* given as Config.Config<URL> : (given as URL | string)
@@ -212,19 +212,17 @@ export const make = <
   check(name, options as Any)
   return Effect.gen(function* () {
     const wire = yield* makeWire(name, options as Any)
-    const baseUrl = yield* baseUrlOf(options.baseUrl)
     const read = (response: HttpClientResponse.HttpClientResponse) =>
       response.status >= 300
         ? undefined
         : options.body === "streamed"
           ? Effect.succeed(response)
           : Effect.map(response.arrayBuffer, (bytes) => buffered(response, new Uint8Array(bytes)))
-    const client = HttpClient.makeWith(
+    return HttpClient.makeWith(
       (request: Effect.Effect<HttpClientRequest.HttpClientRequest>) =>
-        Effect.flatMap(request, (each) => Exchange.exchange(wire, `${each.method} ${pathOf(each)}`, each, read)),
+        Effect.flatMap(request, (each) => Exchange.exchange(wire, undefined, each, read)),
       Effect.succeed
-    )
-    return HttpClient.mapRequest(client, HttpClientRequest.prependUrl(baseUrl)) as any
+    ) as any
   })
 }
 

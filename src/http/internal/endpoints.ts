@@ -37,7 +37,7 @@ type AnyEffect = Effect.Effect<any, any, any>
  * The methods of an API. Encoding and client middleware are those of `HttpApiClient`; sending is ours, so that decoding
  * happens within the attempt.
  */
-export const makeClient = Effect.fnUntraced(function* (wire: Wire, api: HttpApi.Top, baseUrl: string) {
+export const makeClient = Effect.fnUntraced(function* (wire: Wire, api: HttpApi.Top) {
   const endpoints: Array<Effect.Effect<void>> = []
   const client: Record<string, any> = {}
   HttpApi.reflect(api, {
@@ -66,7 +66,7 @@ export const makeClient = Effect.fnUntraced(function* (wire: Wire, api: HttpApi.
           Effect.flatMap(request, (each) => Exchange.exchange(wire, operation, each, read)),
         Effect.succeed
       )
-      const raw = HttpApiClient.endpoint(api, { ...(at as object), httpClient, baseUrl } as never) as Effect.Effect<
+      const raw = HttpApiClient.endpoint(api, { ...(at as object), httpClient } as never) as Effect.Effect<
         (request: unknown) => AnyEffect
       >
       endpoints.push(

@@ -36,12 +36,14 @@ const repeatable = new Set([...safe, "PUT", "DELETE"])
  */
 export const exchange = <A, E>(
   wire: Wire,
-  operation: string,
-  given: HttpClientRequest.HttpClientRequest,
+  /** Names the operation for derived idempotency keys; by default the method and path. */
+  operation: string | undefined,
+  relative: HttpClientRequest.HttpClientRequest,
   read: Read<A, E>
 ): Effect.Effect<A, unknown, any> =>
   Effect.withFiber((fiber) => {
     const { authenticator } = wire
+    const given = HttpClientRequest.prependUrl(relative, wire.baseUrl)
     const makeId = fiber.getRef(RequestContext.IdGenerator)
     const inbound = fiber.getRef(RequestContext.RequestContext).requestId
     // An id that no header can carry is not forwarded: it came from outside.
@@ -53,10 +55,11 @@ export const exchange = <A, E>(
     if (wire.sourceSystem !== undefined && unsafe) {
       request = withMetadata(request, wire.sourceSystem, fiber.getRef(Clock.Clock))
     }
+    const name = () => `${given.method} ${pathOf(given)}`
     const options = {
       repeatable: wire.idempotent || repeatable.has(given.method),
       requestId,
-      operation: () => `${given.method} ${pathOf(given)}`,
+      operation: name,
       key: wire.circuitKey?.(request),
       // `FetchHttpClient` would follow redirects, with the credentials, before they are seen. Other clients do not look.
       context: withoutRedirects(fiber.context)
@@ -80,10 +83,12 @@ export const exchange = <A, E>(
     ) {
       return run(request)
     }
-    return Effect.flatMap(fiber.getRef(Idempotency.Keys)?.(operation) ?? Effect.succeed(makeId()), (idempotencyKey) =>
-      Option.isHeaderValue(idempotencyKey)
-        ? run(HttpClientRequest.setHeaders(request, Idempotency.headersOf(idempotencyKey, wire.keyHeaders)))
-        : Effect.fail(unsendable(siteOf(wire.name, request, requestId), wire.keyHeaders[0]!.toLowerCase()))
+    return Effect.flatMap(
+      fiber.getRef(Idempotency.Keys)?.(operation ?? name()) ?? Effect.succeed(makeId()),
+      (idempotencyKey) =>
+        Option.isHeaderValue(idempotencyKey)
+          ? run(HttpClientRequest.setHeaders(request, Idempotency.headersOf(idempotencyKey, wire.keyHeaders)))
+          : Effect.fail(unsendable(siteOf(wire.name, request, requestId), wire.keyHeaders[0]!.toLowerCase()))
     )
   })
 

@@ -8,6 +8,8 @@ import type { Authenticator } from "./credential.ts"
 export interface Wire {
   readonly name: string
   readonly httpClient: HttpClient.HttpClient
+  /** What the URLs of requests are relative to. */
+  readonly baseUrl: string
   readonly policy: Policy.Policy<any, any>
   readonly table: StatusTable.StatusTable<unknown>
   readonly authenticator: Authenticator<unknown> | undefined
