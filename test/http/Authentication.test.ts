@@ -36,6 +36,22 @@ const guarded = Effect.fnUntraced(function* (options?: Partial<Parameters<typeof
 })
 
 describe("Client credentials", () => {
+  live("each request for a token is counted with its outcome", (seen) =>
+    Effect.gen(function* () {
+      const { issuer, stub } = yield* guarded()
+      yield* issuer.failNext(1, Reply.status(503))
+      const { get } = yield* connect({ baseUrl: stub.url, authentication: credentials(stub) })
+      yield* failure(get)
+      yield* get
+      const counted = (yield* seen.text).match(/_token_refreshes_total.*?"outcome":"(\w+)".*?"count":(\d+)/g) ?? []
+      const outcomes = counted.map((each) => /"outcome":"(\w+)".*?"count":(\d+)/.exec(each)!.slice(1))
+      assert.deepStrictEqual(outcomes.toSorted(), [
+        ["AuthenticationFailed", "1"],
+        ["success", "1"]
+      ])
+    })
+  )
+
   live("the token is fetched when it is first needed, once, and used by all later calls", () =>
     Effect.gen(function* () {
       const { stub } = yield* guarded()

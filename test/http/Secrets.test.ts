@@ -51,6 +51,7 @@ const echoes: ReadonlyArray<readonly [string, (sent: string) => Reply.Reply]> = 
   ["in other letters", (sent) => Reply.json(500, { a: sent.replace("Bearer", "bearer") })],
   ["in a success that does not decode", (sent) => Reply.json(200, { id: 5, amount: sent })],
   ["in malformed JSON", (sent) => Reply.status(200, { body: `{"id": ${sent}` })],
+  ["in x-request-id", (sent) => Reply.status(500, { headers: { "x-request-id": sent } })],
   ["in Retry-After", (sent) => Reply.status(503, { headers: { "retry-after": sent } })],
   ["at the very end of a long text", (sent) => Reply.text(500, `${"x".repeat(2040)}${sent}`)],
   [
@@ -106,6 +107,19 @@ describe("Secrets", () => {
       )
     }
   }
+
+  live("an API key in a header of its own is redacted in spans that carry all headers", (seen) =>
+    Effect.gen(function* () {
+      const stub = yield* StubProvider.make()
+      yield* stub.on("GET /v1/charges/:id", Reply.status(500))
+      const authentication = Authentication.apiKey({ key: Redacted.make(token), header: "X-Shop-Key" })
+      const { get } = yield* connect({ baseUrl: stub.url, authentication: authentication as never })
+      yield* failure(get).pipe(Effect.provideService(HttpClient.TracerHeaderFilter, () => true))
+      const text = yield* seen.text
+      assert.include(text, "http.request.header.x-shop-key")
+      assert.notInclude(text, "hunter2")
+    })
+  )
 
   live(
     "no secret in spans, lines and metrics of calls that succeed, refresh and fail to; client secrets included",

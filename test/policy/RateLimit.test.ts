@@ -129,6 +129,32 @@ describe("in no window more than the limit", () => {
     })
   )
 
+  it.effect("a newcomer overtook those who waited, where their timer was late", () =>
+    Effect.gen(function* () {
+      let millis = 0
+      const clock: Clock.Clock = {
+        ...(yield* Clock.Clock),
+        monotonicTimeNanosUnsafe: () => BigInt(Math.round(millis * 1e6)),
+        sleep: () => Effect.never
+      }
+      const limit = yield* RateLimit.make("late", { burst: 1 })
+      const granted: Array<string> = []
+      const take = (name: string) =>
+        Effect.map(limit.take, () => granted.push(name)).pipe(Effect.provideService(Clock.Clock, clock))
+      yield* take("first")
+      const second = yield* Effect.forkChild(take("second"))
+      yield* settle
+      millis = 1500
+      yield* Effect.forkChild(take("third"))
+      yield* settle
+      assert.deepStrictEqual(granted, ["first"])
+      // Whoever is first in the queue and leaves it lets go the next.
+      yield* Fiber.interrupt(second)
+      yield* settle
+      assert.deepStrictEqual(granted, ["first", "third"])
+    })
+  )
+
   it.live("nor under the live clock", () =>
     Effect.gen(function* () {
       const limit = yield* RateLimit.make("live", { burst: 3 })

@@ -27,7 +27,6 @@ export const sum = (window: Window): { readonly calls: number; readonly failed: 
   let calls = window.ok + window.failed
   let failed = window.failed
   for (const each of window.older) {
-    if (each.slot <= window.slot - slots) continue
     calls += each.ok + each.failed
     failed += each.failed
   }
