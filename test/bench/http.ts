@@ -106,7 +106,7 @@ const compare = Effect.fnUntraced(function* (baseUrl: string) {
         got: promises(() => cockatiel.execute(({ signal }) => gotClient(url, { signal }).json())),
         axios: promises(() => cockatiel.execute(({ signal }) => axiosClient.get(url, { signal })))
       },
-      { rounds: 9, warmup: 3 }
+      { rounds: 9, warmup: 3, collect: true }
     )
   )
   agent.http.destroy()

@@ -17,7 +17,7 @@ export interface Row {
 /** Nanoseconds that each contestant took per run, one number a round. */
 export const interleaved = async <const Names extends string>(
   contestants: { readonly [K in Names]: () => Promise<unknown> },
-  options: { readonly rounds: number; readonly warmup: number }
+  options: { readonly rounds: number; readonly warmup: number; readonly collect?: boolean }
 ): Promise<{ readonly [K in Names]: ReadonlyArray<number> }> => {
   const names = Object.keys(contestants) as Array<Names>
   const times = Object.fromEntries(names.map((name) => [name, []])) as unknown as { [K in Names]: Array<number> }
@@ -25,8 +25,8 @@ export const interleaved = async <const Names extends string>(
     // Each round begins with another contestant, so that none always runs on the other's garbage.
     for (let index = 0; index < names.length; index++) {
       const name = names[(index + round + options.warmup) % names.length]!
-      // Nobody pays for the garbage of the one before.
-      globalThis.gc?.()
+      // Nobody pays for the garbage of the one before, where rounds are long enough to warm up again.
+      if (options.collect) globalThis.gc?.()
       const begun = process.hrtime.bigint()
       await contestants[name]()
       const took = Number(process.hrtime.bigint() - begun)
