@@ -17,7 +17,7 @@
  *
  * @since 0.1.0
  */
-import type * as Context from "effect/Context"
+import * as Context from "effect/Context"
 import * as Metric from "effect/Metric"
 import * as Option from "./internal/option.ts"
 
@@ -81,9 +81,53 @@ export const metricName = (metric: keyof typeof MetricName, name: string): strin
 const latencyBoundaries = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 20_000, 60_000]
 const maximumLabels = 64
 
+type Registry = ReadonlyMap<string, Metric.Metric.Metadata<any, any>>
+
+/**
+ * One series. It updates as its metric does, but looks the metric up again only where the registry of the fiber is another
+ * or has lost it: metrics are a tenth of what a policy costs.
+ */
+class Series {
+  readonly #metric: Metric.Metric<number, unknown>
+  #registry: Registry | undefined
+  #key = ""
+  #known: Metric.Metric.Metadata<any, any> | undefined
+  constructor(metric: Metric.Metric<number, unknown>) {
+    this.#metric = metric
+  }
+  update(value: number, context: Context.Context<never>): void {
+    const registry = Context.get(context, Metric.MetricRegistry) as Registry
+    const known = this.#known
+    if (known !== undefined && registry === this.#registry && registry.get(this.#key) === known && plain(context)) {
+      known.hooks.update(value, context)
+    } else this.#find(value, context, registry)
+  }
+  #find(value: number, context: Context.Context<never>, registry: Registry): void {
+    this.#known = undefined
+    this.#metric.updateUnsafe(value, context)
+    if (!plain(context)) return
+    for (const [key, metadata] of registry) {
+      if (metadata.id !== this.#metric.id || !sameLabels(metadata.attributes, this.#metric.attributes)) continue
+      this.#registry = registry
+      this.#key = key
+      this.#known = metadata
+    }
+  }
+}
+
+const none = Context.get(Context.empty(), Metric.CurrentMetricAttributes)
+/** Whether the fiber adds no attributes of its own, which would make it another series. */
+const plain = (context: Context.Context<never>): boolean =>
+  Context.get(context, Metric.CurrentMetricAttributes) === none
+
+const sameLabels = (a: Metric.Metric.AttributeSet | undefined, b: Metric.Metric.AttributeSet | undefined): boolean => {
+  const names = Object.keys(a ?? {})
+  return names.length === Object.keys(b ?? {}).length && names.every((name) => a?.[name] === b?.[name])
+}
+
 /** Counters that differ in one label, made when a value first appears; past the bound they share `other`. */
 class LabelledCounter {
-  readonly #metrics = new Map<string, Metric.Counter<number>>()
+  readonly #metrics = new Map<string, Series>()
   readonly #id: string
   readonly #description: string
   readonly #label: string
@@ -98,15 +142,17 @@ class LabelledCounter {
       const label = this.#metrics.size < maximumLabels ? value : "other"
       metric = this.#metrics.get(label)
       if (metric === undefined) {
-        metric = Metric.counter(this.#id, {
-          description: this.#description,
-          incremental: true,
-          attributes: { [this.#label]: label }
-        })
+        metric = new Series(
+          Metric.counter(this.#id, {
+            description: this.#description,
+            incremental: true,
+            attributes: { [this.#label]: label }
+          })
+        )
         this.#metrics.set(label, metric)
       }
     }
-    metric.updateUnsafe(1, context)
+    metric.update(1, context)
   }
 }
 
@@ -163,11 +209,15 @@ const make = (name: string): Recorder => {
   const requests = new LabelledCounter(id("requests"), "Logical calls by outcome", "outcome")
   const retries = new LabelledCounter(id("retries"), "Attempts made again by reason", "reason")
   const tokens = new LabelledCounter(id("tokenRefreshes"), "Requests to the token endpoint by outcome", "outcome")
-  const latency = Metric.histogram(id("latency"), {
-    description: "Duration of logical calls in milliseconds, retries and waits included",
-    boundaries: latencyBoundaries
-  })
-  const attempts = Metric.counter(id("attempts"), { description: "Requests sent, retries included", incremental: true })
+  const latency = new Series(
+    Metric.histogram(id("latency"), {
+      description: "Duration of logical calls in milliseconds, retries and waits included",
+      boundaries: latencyBoundaries
+    })
+  )
+  const attempts = new Series(
+    Metric.counter(id("attempts"), { description: "Requests sent, retries included", incremental: true })
+  )
   const waits = Metric.counter(id("rateLimitWait"), {
     description: "Calls that waited for the rate limit",
     incremental: true
@@ -182,9 +232,9 @@ const make = (name: string): Recorder => {
     name,
     call(outcome, millis, context) {
       requests.add(outcome, context)
-      latency.updateUnsafe(millis, context)
+      latency.update(millis, context)
     },
-    attempt: (context) => attempts.updateUnsafe(1, context),
+    attempt: (context) => attempts.update(1, context),
     retry: (reason, context) => retries.add(reason, context),
     rateLimitWait: (context) => waits.updateUnsafe(1, context),
     tokenRefresh: (outcome, context) => tokens.add(outcome, context),
