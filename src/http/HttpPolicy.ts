@@ -111,7 +111,7 @@ export type CallError<Auth, Breaker, Limit, Load> =
   | RateLimit.RateLimitExceeded
   | (Auth extends Authentication<infer E> ? E : never)
   | (Breaker extends object ? CircuitBreaker.CircuitOpen : never)
-  | (Limit extends { readonly perDay: number } ? RateLimit.QuotaExhausted : never)
+  | (Limit extends object ? ("perDay" extends keyof Limit ? RateLimit.QuotaExhausted : never) : never)
   | (Load extends object ? Bulkhead.BulkheadFull : never)
 
 /** The timeouts of a contract that names none. @category constants @since 0.1.0 */

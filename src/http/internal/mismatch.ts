@@ -72,7 +72,10 @@ export const undeclared = (site: Site, status: number): ProtocolError =>
 
 /** The message of a check may quote the value, so only the name of the check is told. */
 const format = SchemaIssue.makeFormatterStandardSchemaV1({
-  leafHook: (issue) => (issue._tag === "InvalidValue" ? "Expected a valid value" : SchemaIssue.defaultLeafHook(issue)),
+  leafHook: (issue) =>
+    issue._tag === "InvalidValue" || issue._tag === "Forbidden"
+      ? "Expected a valid value"
+      : SchemaIssue.defaultLeafHook(issue),
   checkHook: (issue) => {
     const { expected } = (issue.filter.annotations ?? {}) as { readonly expected?: unknown }
     return typeof expected === "string" ? `Expected ${expected}` : "Expected a value that passes its check"
