@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Schema } from "effect"
+import { Effect, Schema, SchemaIssue, SchemaTransformation } from "effect"
 import { HttpApi, HttpApiEndpoint, HttpApiGroup } from "effect/http-api"
 import { HttpContract, StatusTable } from "../../src/http/index.ts"
 import { Reply, StubProvider } from "../../src/testing/index.ts"
@@ -165,6 +165,34 @@ describe("Bad input", () => {
           errors: StatusTable.standard
         }) {}
         const error = yield* failure(Cards.use((cards) => cards.cards.get()).pipe(Effect.provide(Cards.layer)))
+        assert.notInclude(JSON.stringify(error) + String(error) + (yield* seen.text), "4111")
+      }).pipe(withFake(() => Response.json({ card: "4111-1111" })))
+    )
+  )
+
+  it.effect("the message of a transformation that forbids the value, which may quote it, is not repeated", () =>
+    watched((seen) =>
+      Effect.gen(function* () {
+        const Card = Schema.String.pipe(
+          Schema.decodeTo(
+            Schema.String,
+            SchemaTransformation.transformEffect({
+              decode: (value: string) => Effect.fail(new SchemaIssue.Forbidden({ message: `no card ${value}` }, value)),
+              encode: (value: string) => Effect.succeed(value)
+            })
+          )
+        )
+        class Cards extends HttpContract.Service<Cards>()(unique(), {
+          api: HttpApi.make("cards").add(
+            HttpApiGroup.make("cards").add(
+              HttpApiEndpoint.get("get", "/card", { success: Schema.Struct({ card: Card }) })
+            )
+          ),
+          baseUrl: "http://127.0.0.1:9",
+          errors: StatusTable.standard
+        }) {}
+        const error = yield* failure(Cards.use((cards) => cards.cards.get()).pipe(Effect.provide(Cards.layer)))
+        assert.strictEqual(error._tag, "ProtocolError")
         assert.notInclude(JSON.stringify(error) + String(error) + (yield* seen.text), "4111")
       }).pipe(withFake(() => Response.json({ card: "4111-1111" })))
     )

@@ -228,3 +228,10 @@ describe("a plain client", () => {
     expect<Effect.Error<typeof made>>().type.toBe<Config.ConfigError>()
   })
 })
+
+test("limits that are known only by their type may hold a daily quota", () => {
+  type Of<Limit> = HttpPolicy.CallError<undefined, undefined, Limit, undefined>
+  expect<Extract<Of<RateLimit.Options>, RateLimit.QuotaExhausted>>().type.toBe<RateLimit.QuotaExhausted>()
+  expect<Extract<Of<{ readonly perMinute: number }>, RateLimit.QuotaExhausted>>().type.toBe<never>()
+  expect<Extract<Of<undefined>, RateLimit.QuotaExhausted>>().type.toBe<never>()
+})
