@@ -2,6 +2,8 @@ import { defineConfig } from "vitest/config"
 
 const source = (path: string) => `${import.meta.dirname}/src/${path}`
 
+const integration = "test/**/*.integration.test.ts"
+
 export default defineConfig({
   resolve: {
     alias: [
@@ -10,10 +12,32 @@ export default defineConfig({
     ]
   },
   test: {
-    include: ["test/**/*.test.ts"],
     maxWorkers: 2,
-    testTimeout: 30_000,
-    hookTimeout: 30_000,
-    teardownTimeout: 10_000
+    teardownTimeout: 30_000,
+    projects: [
+      {
+        extends: true,
+        test: {
+          name: "unit",
+          include: ["test/**/*.test.ts"],
+          exclude: [integration],
+          testTimeout: 30_000,
+          hookTimeout: 30_000
+        }
+      },
+      {
+        extends: true,
+        test: {
+          name: "integration",
+          include: [integration],
+          // Starts a RabbitMQ and a PostgreSQL, when a file of this project is run.
+          globalSetup: ["test/servers/setup.ts"],
+          testTimeout: 120_000,
+          hookTimeout: 120_000,
+          // After the unit tests, whose timing the servers would disturb.
+          sequence: { groupOrder: 1 }
+        }
+      }
+    ]
   }
 })
