@@ -6,6 +6,8 @@
 import * as Schema from "effect/Schema"
 import * as ErrorAction from "../policy/ErrorAction.ts"
 
+const lost = ErrorAction.make("retry", { outage: true })
+
 /**
  * No response: the connection could not be made (`connect`), was lost (`reset`), or the host has no address (`dns`).
  *
@@ -28,7 +30,7 @@ export class NetworkError extends Schema.TaggedError<NetworkError>()("NetworkErr
   outcome: Schema.Literals(["unprocessed", "unknown", "processed"])
 }) {
   get errorAction(): ErrorAction.ErrorAction {
-    return ErrorAction.retry
+    return lost
   }
   override get message(): string {
     const what = { connect: "could not connect", reset: "lost the connection", dns: "found no address" }[this.kind]

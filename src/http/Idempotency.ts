@@ -27,74 +27,16 @@
  *
  * @since 0.1.0
  */
-import * as Context from "effect/Context"
-import * as Effect from "effect/Effect"
-import * as Hex from "effect/encoding/Hex"
-import * as RequestContext from "../policy/RequestContext.ts"
-
-/**
- * Gives the key of the next logical operation. Called once per call, not per attempt.
- *
- * @category models
- * @since 0.1.0
- */
-export type Keys = (operation: string) => Effect.Effect<string>
-
-/** Where keys come from; `undefined` stands for a new UUID per call. @category services @since 0.1.0 */
-export const Keys = Context.Reference<Keys | undefined>("effect-integration/http/Idempotency/Keys", {
-  defaultValue: () => undefined
-})
-
-/**
- * All calls of an effect carry this key: it must be one operation.
- *
- * @category combinators
- * @since 0.1.0
- */
-export const withKey =
-  (key: string) =>
-  <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
-    Effect.provideService(self, Keys, () => Effect.succeed(key))
-
-/**
- * The calls of an effect carry keys made from these parts, the operation, and the ordinal of the call for that operation:
- * the same again when the effect is run again.
- *
- * @category combinators
- * @since 0.1.0
- */
-export const derived =
-  (...parts: readonly [string, ...ReadonlyArray<string>]) =>
-  <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
-    Effect.suspend(() => {
-      const ordinals = new Map<string, number>()
-      return Effect.provideService(self, Keys, (operation) => {
-        const ordinal = ordinals.get(operation) ?? 0
-        ordinals.set(operation, ordinal + 1)
-        return bounded(
-          [...parts, operation, String(ordinal)].map((part) => encodeURIComponent(part.toWellFormed())).join("/")
-        )
-      })
-    })
-
-/** What most providers accept, this library's middleware among them. */
-const longestKey = 255
-
-/** A key that is too long keeps its beginning, for those who read it, and ends in the SHA-256 of the whole. */
-const bounded = (key: string): Effect.Effect<string> =>
-  key.length <= longestKey
-    ? Effect.succeed(key)
-    : Effect.promise(async () => {
-        const digest = await globalThis.crypto.subtle.digest("SHA-256", new TextEncoder().encode(key))
-        const hash = Hex.encode(new Uint8Array(digest))
-        return `${key.slice(0, longestKey - hash.length - 1)}/${hash}`
-      })
-
-/** The key of one logical operation, in the current fiber. @category getters @since 0.1.0 */
-export const next = (operation: string): Effect.Effect<string> =>
-  Effect.withFiber((fiber) =>
-    Effect.suspend(() => fiber.getRef(Keys)?.(operation) ?? Effect.succeed(fiber.getRef(RequestContext.IdGenerator)()))
-  )
+export {
+  /** All calls of an effect carry keys derived from what identifies the work. @category combinators @since 0.1.0 */
+  derived,
+  /** Where keys come from. @category services @since 0.1.0 */
+  Keys,
+  /** The key of one logical operation, in the current fiber. @category getters @since 0.1.0 */
+  next,
+  /** All calls of an effect carry this key. @category combinators @since 0.1.0 */
+  withKey
+} from "../policy/OperationKey.ts"
 
 /**
  * Which headers carry the key. `Idempotency-Key` is written as a structured-field string (RFC 9651), as

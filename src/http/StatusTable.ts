@@ -246,7 +246,11 @@ export const ProblemType = {
 
 const { fail, make, refresh, retry, skip } = ErrorAction
 const unprocessed = { outcome: "unprocessed" } as const
-const unavailable = row(Unavailable, "UNAVAILABLE", make("retry", { guidance: "retry while the circuit is closed" }))
+const unavailable = row(
+  Unavailable,
+  "UNAVAILABLE",
+  make("retry", { outage: true, guidance: "retry while the circuit is closed" })
+)
 const again = make("retry", { circuit: "ignored", log: "warn", guidance: "retry" })
 const unexpected = make("fail", { guidance: "not agreed upon: ask the provider" })
 

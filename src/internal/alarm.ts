@@ -3,7 +3,7 @@ import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
-import { monotonicMillis } from "../../internal/monotonic.ts"
+import { monotonicMillis } from "./monotonic.ts"
 
 /** Something that happens at a time, unless it is removed before. */
 export interface Entry {

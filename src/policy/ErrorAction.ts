@@ -77,7 +77,7 @@ export interface ErrorAction extends Schema.Schema.Type<typeof ErrorAction> {}
  * **Details**
  *
  * Defaults: `fail` and `skip` are a success for the circuit, `retry` a failure, `wait` is ignored by it. `fail` and
- * `retry` log at error, `wait` and `refresh` at warn, `skip` at info. `retry` and `wait` are of the outage class.
+ * `retry` log at error, `wait` and `refresh` at warn, `skip` at info. Only `wait` is of the outage class.
  *
  * @category constructors
  * @since 0.1.0
@@ -101,7 +101,7 @@ const defaults: { readonly [K in ErrorAction["kind"]]: Omit<ErrorAction, "kind">
     circuit: "failure",
     log: "error",
     notify: "none",
-    outage: true,
+    outage: false,
     holds: false,
     guidance: "retry with backoff"
   },

@@ -30,7 +30,7 @@ import { monotonicMillis } from "../internal/monotonic.ts"
 import * as Option from "../internal/option.ts"
 import * as Site from "../internal/site.ts"
 import * as ErrorAction from "./ErrorAction.ts"
-import { type Alarm, type Entry, makeAlarms } from "./internal/alarm.ts"
+import { type Alarm, type Entry, makeAlarms } from "../internal/alarm.ts"
 import * as SlidingWindow from "./internal/slidingWindow.ts"
 import * as RequestContext from "./RequestContext.ts"
 

@@ -67,10 +67,12 @@ export const toMillis = (timeouts: Timeouts): { readonly [K in keyof Required<Ti
   return { connect: limit("connect"), read: limit("read"), attempt: limit("attempt"), total: limit("total") }
 }
 
+const late = ErrorAction.make("retry", { outage: true })
+
 const actions: { readonly [K in keyof Required<Timeouts>]: ErrorAction.ErrorAction } = {
-  connect: ErrorAction.retry,
-  read: ErrorAction.retry,
-  attempt: ErrorAction.retry,
+  connect: late,
+  read: late,
+  attempt: late,
   total: ErrorAction.make("fail", {
     circuit: "failure",
     outage: true,

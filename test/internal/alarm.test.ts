@@ -3,9 +3,9 @@ import { Clock, Context, Effect } from "effect"
 import { TestClock } from "effect/testing"
 import { spawn } from "node:child_process"
 import * as path from "node:path"
-import { monotonicMillis } from "../../../src/internal/monotonic.ts"
-import { type Alarm, type Entry, makeAlarms } from "../../../src/policy/internal/alarm.ts"
-import { random, runs } from "../observe.ts"
+import { monotonicMillis } from "../../src/internal/monotonic.ts"
+import { type Alarm, type Entry, makeAlarms } from "../../src/internal/alarm.ts"
+import { random, runs } from "../policy/observe.ts"
 
 const entry = (at: number, fire: (now: number) => void): Entry => ({
   at,

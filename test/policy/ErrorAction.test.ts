@@ -182,7 +182,7 @@ describe("an action", () => {
     assert.strictEqual(ErrorAction.make("retry").circuit, "failure")
     assert.strictEqual(ErrorAction.make("wait").circuit, "ignored")
     assert.strictEqual(ErrorAction.make("skip").log, "info")
-    assert.isTrue(ErrorAction.make("retry").outage && ErrorAction.make("wait").outage)
+    assert.isTrue(!ErrorAction.make("retry").outage && ErrorAction.make("wait").outage)
     const changed = ErrorAction.make("fail", { log: "info", guidance: "ask" })
     assert.deepStrictEqual(changed, { ...ErrorAction.fail, log: "info", guidance: "ask" })
   })

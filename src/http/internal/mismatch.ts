@@ -1,9 +1,8 @@
 import * as Duration from "effect/Duration"
 import * as HttpClientError from "effect/http/HttpClientError"
 import type * as HttpClientResponse from "effect/http/HttpClientResponse"
-import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
-import * as SchemaIssue from "effect/SchemaIssue"
+import * as Issue from "../../internal/issue.ts"
 import * as Timeouts from "../../policy/Timeouts.ts"
 import { NetworkError, ProtocolError } from "../CallError.ts"
 import * as Transport from "./transport.ts"
@@ -70,18 +69,6 @@ export const undeclared = (site: Site, status: number): ProtocolError =>
     description: "the contract does not declare it"
   })
 
-/** The message of a check may quote the value, so only the name of the check is told. */
-const format = SchemaIssue.makeFormatterStandardSchemaV1({
-  leafHook: (issue) =>
-    issue._tag === "InvalidValue" || issue._tag === "Forbidden"
-      ? "Expected a valid value"
-      : SchemaIssue.defaultLeafHook(issue),
-  checkHook: (issue) => {
-    const { expected } = (issue.filter.annotations ?? {}) as { readonly expected?: unknown }
-    return typeof expected === "string" ? `Expected ${expected}` : "Expected a value that passes its check"
-  }
-})
-
 /** What does not fit a schema, by path; never the values. */
 export const protocolError = (
   site: Omit<Site, "requestId"> & { readonly requestId?: string },
@@ -90,15 +77,13 @@ export const protocolError = (
   part: string,
   response?: HttpClientResponse.HttpClientResponse
 ): ProtocolError => {
-  const { issues } = format(error.issue)
-  const path = issues[0]?.path?.map((each) => String(Predicate.isObject(each) ? each.key : each).slice(0, 64)) ?? []
+  const { description, path } = Issue.describe(error)
   const foreign = path.length === 0 && response !== undefined && !isJson(response)
-  const said = issues.slice(0, 5).map((issue) => issue.message)
   return new ProtocolError({
     ...site,
     side,
     field: foreign ? "content-type" : [part, ...path].join(".").slice(0, 256),
-    description: (foreign ? typeOf(response) : said.join("; ")).slice(0, 512),
+    description: (foreign ? typeOf(response) : description).slice(0, 512),
     ...(response === undefined ? undefined : { status: response.status })
   })
 }

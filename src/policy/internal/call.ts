@@ -17,7 +17,7 @@ import type * as RateLimit from "../RateLimit.ts"
 import * as RequestContext from "../RequestContext.ts"
 import * as RetryPolicy from "../RetryPolicy.ts"
 import * as Timeouts from "../Timeouts.ts"
-import { type Alarm, type Entry, makeAlarms } from "./alarm.ts"
+import { type Alarm, type Entry, makeAlarms } from "../../internal/alarm.ts"
 
 /** What a policy is made of. */
 export interface Parts {
