@@ -35,6 +35,11 @@ export const Attribute = {
   attempt: "integration.attempt",
   circuit: "integration.circuit.state",
   requestId: "integration.request_id",
+  eventId: "cloudevents.event_id",
+  eventSource: "cloudevents.event_source",
+  eventType: "cloudevents.event_type",
+  consumer: "messaging.consumer.group.name",
+  channel: "messaging.destination.name",
   method: "http.request.method",
   path: "url.path",
   status: "http.response.status_code"
@@ -54,7 +59,11 @@ export const MetricName = {
   circuitOpen: "integration_{name}_circuit_open",
   circuitOpenings: "integration_{name}_circuit_openings_total",
   rateLimitWait: "integration_{name}_rate_limit_waits_total",
-  tokenRefreshes: "integration_{name}_token_refreshes_total"
+  tokenRefreshes: "integration_{name}_token_refreshes_total",
+  deliveries: "integration_{name}_deliveries_total",
+  handlingTime: "integration_{name}_handling_ms",
+  paused: "integration_{name}_consumer_paused",
+  published: "integration_{name}_published_total"
 } as const
 
 /**
@@ -174,6 +183,14 @@ export interface Recorder {
   readonly rateLimitWait: (context: Context.Context<never>) => void
   /** A token endpoint was asked: `success` or the tag of the error. */
   readonly tokenRefresh: (outcome: string, context: Context.Context<never>) => void
+  /** A delivery was settled: `done`, `duplicate`, `retried`, `dead-lettered` and so on. */
+  readonly delivery: (outcome: string, context: Context.Context<never>) => void
+  /** A handler ended, after so many milliseconds. */
+  readonly handled: (millis: number, context: Context.Context<never>) => void
+  /** A consumer was paused, by an outage or by an operator, or goes on. */
+  readonly paused: (paused: boolean, context: Context.Context<never>) => void
+  /** An event was published: `confirmed`, or the reason why not. */
+  readonly published: (outcome: string, context: Context.Context<never>) => void
   /** One of the circuits left the closed state, or came back to it (or is gone). */
   readonly circuit: (change: "opened" | "closed", context: Context.Context<never>) => void
 }
@@ -223,6 +240,15 @@ const make = (name: string): Recorder => {
     incremental: true
   })
   const open = Metric.gauge(id("circuitOpen"), { description: "1 while any circuit of the integration is not closed" })
+  const deliveries = new LabelledCounter(id("deliveries"), "Deliveries by what became of them", "outcome")
+  const published = new LabelledCounter(id("published"), "Events published by outcome", "outcome")
+  const handling = new Series(
+    Metric.histogram(id("handlingTime"), {
+      description: "Duration of handlers in milliseconds",
+      boundaries: latencyBoundaries
+    })
+  )
+  const paused = Metric.gauge(id("paused"), { description: "1 while a consumer takes no messages" })
   let notClosed = 0
   const openings = Metric.counter(id("circuitOpenings"), {
     description: "Times the closed circuit opened",
@@ -238,6 +264,10 @@ const make = (name: string): Recorder => {
     retry: (reason, context) => retries.add(reason, context),
     rateLimitWait: (context) => waits.updateUnsafe(1, context),
     tokenRefresh: (outcome, context) => tokens.add(outcome, context),
+    delivery: (outcome, context) => deliveries.add(outcome, context),
+    handled: (millis, context) => handling.update(millis, context),
+    paused: (value, context) => paused.updateUnsafe(value ? 1 : 0, context),
+    published: (outcome, context) => published.add(outcome, context),
     circuit(change, context) {
       notClosed += change === "opened" ? 1 : -1
       open.updateUnsafe(notClosed > 0 ? 1 : 0, context)

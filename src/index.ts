@@ -3,6 +3,7 @@
  *
  * @since 0.1.0
  */
+export * from "./event/index.ts"
 export * from "./http/index.ts"
 export * from "./policy/index.ts"
 export * as Telemetry from "./Telemetry.ts"

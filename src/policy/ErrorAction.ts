@@ -347,9 +347,21 @@ export const perform = Effect.fnUntraced(function* (occurrence: Occurrence) {
   const level = !ends ? (action.log === "info" ? "info" : "warn") : action.kind === "refresh" ? "error" : action.log
   yield* Effect.logWithLevel(logLevel[level])(message).pipe(Effect.annotateLogs(annotations(occurrence)))
   if (ends && action.notify !== "none") {
+    if (Predicate.isObject(error)) told.add(error)
     yield* notify({ kind: action.notify, integration, message, error, requestId: occurrence.requestId })
   }
 })
+
+/** Errors of which people were told. */
+const told = new WeakSet<object>()
+
+/**
+ * Whether people were told of this error when a call ended with it, so that what the call was made for need not do it again.
+ *
+ * @category getters
+ * @since 0.1.0
+ */
+export const wasTold = (error: unknown): boolean => Predicate.isObject(error) && told.has(error)
 
 /**
  * Hands a notice to the `AlertHook`, on a fiber of its own.

@@ -89,7 +89,7 @@ describe("Alarm", () => {
 
 // ---- what keeps a process alive: nothing but a call that waits
 
-const root = path.resolve(import.meta.dirname, "../../..")
+const root = path.resolve(import.meta.dirname, "../..")
 
 /** Runs a program in a process of its own, and gives what it printed and when it ended. */
 const run = (program: string) =>

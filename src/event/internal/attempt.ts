@@ -1,0 +1,321 @@
+import * as Data from "effect/Data"
+import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import type * as Exit from "effect/Exit"
+import * as Headers from "effect/http/Headers"
+import * as HttpTraceContext from "effect/http/HttpTraceContext"
+import * as Option from "effect/Option"
+import * as Random from "effect/Random"
+import * as Tracer from "effect/Tracer"
+import { monotonicMillis } from "../../internal/monotonic.ts"
+import * as ErrorAction from "../../policy/ErrorAction.ts"
+import * as OperationKey from "../../policy/OperationKey.ts"
+import * as RequestContext from "../../policy/RequestContext.ts"
+import * as Telemetry from "../../Telemetry.ts"
+import { CurrentDelivery } from "../CurrentDelivery.ts"
+import type * as Parking from "../Parking.ts"
+import type { Claim } from "./claims.ts"
+import { decide, type Problem, problemOf } from "./decision.ts"
+import type { Entrance } from "./gate.ts"
+import * as Handler from "./handling.ts"
+import { report, textOf } from "./report.ts"
+import type { Handling, Session, Setup, Work } from "./setup.ts"
+
+/** What is to become of a message. */
+export type Decision =
+  | { readonly _tag: "Done"; readonly outcome: "done" | "duplicate" | "skipped" | "ignored" }
+  /** Again after so many milliseconds, when so many attempts are spent. */
+  | { readonly _tag: "Again"; readonly millis: number; readonly failures: number }
+  | { readonly _tag: "Dead"; readonly reason: string; readonly error: string; readonly attempts: number }
+  /** Somebody else is to handle it: this consumer ends, or has lost the right to. */
+  | { readonly _tag: "Return" }
+
+const giveBack: Decision = { _tag: "Return" }
+const done: Decision = { _tag: "Done", outcome: "done" }
+const duplicate: Decision = { _tag: "Done", outcome: "duplicate" }
+const skipped: Decision = { _tag: "Done", outcome: "skipped" }
+
+/** A handler that took longer than its consumer allows. */
+class HandlerTimeout extends Data.TaggedError("HandlerTimeout")<{ readonly limit: Duration.Duration }> {
+  readonly errorAction = ErrorAction.make("retry", {
+    circuit: "ignored",
+    guidance: "retry; allow the handler more time"
+  })
+  override get message(): string {
+    return `the handler did not end within ${Duration.format(this.limit)}`
+  }
+}
+
+/** The key got another owner while it was worked on, so what was done in the transaction is undone. */
+class Fenced extends Data.TaggedError("Fenced") {}
+
+const crashed: Problem = {
+  error: new Error("consumers died, or lost their connection, while it was handled"),
+  action: ErrorAction.make("fail", { circuit: "ignored", guidance: "find out what it does to its handler" })
+}
+
+/** What the round through dedup and handler has shown. */
+type Outcome =
+  | { readonly _tag: "Handled" }
+  | { readonly _tag: "Duplicate" }
+  | { readonly _tag: "Elsewhere"; readonly remaining: Duration.Duration }
+  | { readonly _tag: "Lost" }
+  | { readonly _tag: "Failed"; readonly problem: Problem }
+
+const handled: Outcome = { _tag: "Handled" }
+const isDuplicate: Outcome = { _tag: "Duplicate" }
+const lost: Outcome = { _tag: "Lost" }
+const failed = (problem: Problem): Outcome => ({ _tag: "Failed", problem })
+
+const defaultTracer = Context.get(Context.empty(), Tracer.Tracer)
+
+/**
+ * Works on messages of one consumer. The decision of `attempt` is the caller's to carry out.
+ */
+export class Attempts {
+  readonly #setup: Setup
+  readonly #session: Session
+  readonly claims = new Set<Claim>()
+  constructor(setup: Setup, session: Session) {
+    this.#setup = setup
+    this.#session = session
+  }
+
+  /** Must not be interrupted: what a handler has done is to be settled. */
+  attempt(work: Work, begun?: (handling: Handling) => void, lease?: Parking.Lease): Effect.Effect<Decision> {
+    const { alarm, context, heldMillis, maxRedeliveries, name } = this.#setup
+    const { gate } = this.#session
+    return Effect.gen({ self: this }, function* () {
+      const { event, history } = work
+      if (work.redeliveries >= maxRedeliveries) {
+        const attempts = history.failures + work.redeliveries
+        yield* report(name, event, crashed, { what: "goes to the dead letters", attempt: attempts, ends: true })
+        return { _tag: "Dead", reason: "delivery-limit", error: textOf(crashed.error), attempts }
+      }
+      const heldUntil = monotonicMillis(alarm.clock) + heldMillis
+      const random = Context.get(context, Random.Random)
+      /** How many successes there had been when this message was last stopped by an outage. */
+      let outageAt: number | undefined
+      const progress: Progress = { token: undefined }
+      for (;;) {
+        const entrance = gate.isOpen ? "open" : yield* gate.enter(heldUntil)
+        if (entrance === "closing") return yield* this.#giveUp(work, progress)
+        if (entrance === "held") {
+          yield* this.#giveUp(work, progress)
+          return { _tag: "Again", millis: 0, failures: history.failures }
+        }
+        if (!work.isLive()) {
+          gate.undecided(entrance)
+          return yield* this.#giveUp(work, progress)
+        }
+        const outcome = yield* this.#round(work, progress, begun, lease)
+        if (outcome._tag === "Handled") {
+          gate.succeeded(entrance)
+          return done
+        }
+        if (outcome._tag !== "Failed") {
+          gate.undecided(entrance)
+          if (outcome._tag === "Duplicate") {
+            yield* Effect.logDebug(`${name}: duplicate event skipped: ${event.id} of ${event.source}`)
+            return duplicate
+          }
+          if (outcome._tag === "Lost") return giveBack
+          return { _tag: "Again", millis: Duration.toMillis(outcome.remaining), failures: history.failures }
+        }
+        const decided = yield* this.#decide(work, outcome.problem, entrance, () => random.nextDoubleUnsafe(), outageAt)
+        if (decided !== undefined) return decided
+        outageAt = gate.successes
+      }
+    })
+  }
+
+  /** The decision about a failed round; `undefined` where an outage is to be waited out. */
+  #decide(
+    work: Work,
+    problem: Problem,
+    entrance: Entrance,
+    random: () => number,
+    outageAt: number | undefined
+  ): Effect.Effect<Decision | undefined> {
+    const { name, retry } = this.#setup
+    const { gate } = this.#session
+    const { event, history } = work
+    const alone = outageAt !== undefined && entrance === "open" && gate.successes > outageAt
+    const verdict = decide(problem, { retry, failures: history.failures, random, alone })
+    const attempt = history.failures + 1
+    const repeatable = problem.action.kind === "retry" || problem.action.kind === "wait"
+    // While an outage is on, a probe that fails shows that it goes on.
+    const provesOutage = entrance === "probe" && repeatable && ErrorAction.isActionable(problem.error)
+    if (verdict._tag === "Outage" || (provesOutage && verdict._tag !== "Skip")) {
+      return Effect.sync(() => {
+        gate.failed(entrance, ErrorAction.retryAfterMillis(problem.error), textOf(problem.error))
+        return undefined
+      })
+    }
+    if (verdict._tag === "Skip") {
+      gate.succeeded(entrance)
+      return Effect.as(report(name, event, problem, { what: "is done already", attempt, ends: true }), skipped)
+    }
+    if (verdict._tag === "Again") {
+      gate.undecided(entrance)
+      const what = `is tried again in ${Math.ceil(verdict.millis)} ms (attempt ${attempt})`
+      const again: Decision = { _tag: "Again", millis: verdict.millis, failures: attempt }
+      return Effect.as(report(name, event, problem, { what, level: "warn", attempt, ends: false }), again)
+    }
+    if (verdict.reason === "rejected") gate.succeeded(entrance)
+    else gate.undecided(entrance)
+    const what = `goes to the dead letters (${verdict.reason}, attempt ${attempt})`
+    const dead: Decision = { _tag: "Dead", reason: verdict.reason, error: textOf(problem.error), attempts: attempt }
+    return Effect.as(report(name, event, problem, { what, attempt, ends: true }), dead)
+  }
+
+  #round(
+    work: Work,
+    progress: Progress,
+    begun: ((handling: Handling) => void) | undefined,
+    lease: Parking.Lease | undefined
+  ): Effect.Effect<Outcome> {
+    const { dedup, store } = this.#setup
+    if (store === undefined || dedup === undefined) return this.#handle(work, lease?.token, begun)
+    if (dedup.mode === "transactional") return this.#inTransaction(work, store, begun, lease)
+    if (progress.token !== undefined) return this.#complete(work, store, progress.token)
+    const { lease: leaseTime, name } = this.#setup
+    return Effect.matchCauseEffect(store.claim(name, work.event, leaseTime), {
+      onFailure: (cause) => Effect.succeed(failed(problemOf(cause))),
+      onSuccess: (claimed) => {
+        if (claimed._tag === "Processed") return Effect.succeed(isDuplicate)
+        if (claimed._tag === "Running") {
+          return Effect.succeed<Outcome>({ _tag: "Elsewhere", remaining: claimed.remaining })
+        }
+        const { token } = claimed
+        const claim: Claim = { event: work.event, token, handling: undefined, old: false }
+        this.claims.add(claim)
+        const watched = (handling: Handling) => {
+          claim.handling = handling
+          begun?.(handling)
+        }
+        return Effect.flatMap(this.#handle(work, lease?.token ?? token, watched), (outcome) => {
+          this.claims.delete(claim)
+          if (outcome._tag === "Handled") {
+            progress.token = token
+            return this.#complete(work, store, token)
+          }
+          return Effect.as(Effect.ignore(store.release(name, work.event, token), { log: "Debug" }), outcome)
+        })
+      }
+    })
+  }
+
+  /** What was handled and could not be marked is marked later, and not handled again meanwhile. */
+  #complete(work: Work, store: NonNullable<Setup["store"]>, token: number): Effect.Effect<Outcome> {
+    const { name } = this.#setup
+    return Effect.matchCauseEffect(store.complete(name, work.event, token), {
+      onFailure: (cause) => Effect.succeed(failed(problemOf(cause))),
+      onSuccess: (held) =>
+        held
+          ? Effect.succeed(handled)
+          : Effect.as(
+              Effect.logWarning(
+                `${name}: event ${work.event.id} of ${work.event.source} was handled, but its claim had been taken over: ` +
+                  `it may be handled twice; allow the lease more time`
+              ),
+              handled
+            )
+    })
+  }
+
+  #giveUp(work: Work, progress: Progress): Effect.Effect<Decision> {
+    const { name, store } = this.#setup
+    if (progress.token === undefined || store === undefined) return Effect.succeed(giveBack)
+    return Effect.as(Effect.ignore(store.release(name, work.event, progress.token), { log: "Debug" }), giveBack)
+  }
+
+  #inTransaction(
+    work: Work,
+    store: NonNullable<Setup["store"]>,
+    begun: ((handling: Handling) => void) | undefined,
+    lease: Parking.Lease | undefined
+  ): Effect.Effect<Outcome> {
+    const { name, parking, timeout } = this.#setup
+    const handler = this.#handlerOf(work, lease?.token)
+    const body =
+      lease === undefined || parking === undefined
+        ? handler
+        : Effect.andThen(
+            handler,
+            Effect.flatMap(parking.confirm(lease), (held) => (held ? Effect.void : Effect.fail(new Fenced())))
+          )
+    const transaction = store.transaction(name, work.event, body, { timeout })
+    return Effect.map(Handler.run(this.#setup, this.#session, this.#timed(transaction), begun), ({ exit, stopped }) =>
+      exit._tag === "Success" ? (Option.isNone(exit.value) ? isDuplicate : handled) : this.#failure(exit, stopped)
+    )
+  }
+
+  #handle(
+    work: Work,
+    token: number | undefined,
+    begun: ((handling: Handling) => void) | undefined
+  ): Effect.Effect<Outcome> {
+    const handler = this.#timed(this.#handlerOf(work, token))
+    return Effect.map(Handler.run(this.#setup, this.#session, handler, begun), ({ exit, stopped }) =>
+      exit._tag === "Success" ? handled : this.#failure(exit, stopped)
+    )
+  }
+
+  #failure(exit: Exit.Failure<unknown, unknown>, stopped: "timeout" | "lost" | undefined): Outcome {
+    if (stopped === "lost") return lost
+    const problem = problemOf(exit.cause)
+    if (problem.error instanceof Fenced) return lost
+    if (stopped !== "timeout") return failed(problem)
+    const error = new HandlerTimeout({ limit: this.#setup.timeout })
+    return failed({ error, action: error.errorAction })
+  }
+
+  #timed<A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> {
+    const { alarm, context, recorder } = this.#setup
+    return Effect.suspend(() => {
+      const start = monotonicMillis(alarm.clock)
+      return Effect.onExitPrimitive(effect, () => {
+        recorder.handled(monotonicMillis(alarm.clock) - start, context)
+        return undefined
+      })
+    })
+  }
+
+  /** The handler with what it inherits from the event: request id, trace, deadline, and keys that a redelivery has too. */
+  #handlerOf(work: Work, fencingToken: number | undefined): Effect.Effect<unknown, unknown, any> {
+    const { alarm, channel, context, handlers, name, timeoutMillis } = this.#setup
+    const { event, history, key, message, redeliveries } = work
+    const handler = Effect.suspend(() => handlers[event.type]!(event))
+    const { requestid } = event.extensions
+    const deadline = monotonicMillis(alarm.clock) + timeoutMillis
+    const inherited: RequestContext.RequestContext =
+      typeof requestid === "string" && requestid !== "" ? { deadline, requestId: requestid } : { deadline }
+    const delivery = { group: name, attempt: history.failures + 1, redeliveries, message, key, fencingToken }
+    const services = Context.make(CurrentDelivery, delivery).pipe(Context.add(RequestContext.RequestContext, inherited))
+    const provided = Effect.scoped(Effect.provideContext(handler, services)).pipe(
+      OperationKey.derived(event.source, event.id, name)
+    )
+    const { traceparent, tracestate } = event.extensions
+    if (typeof traceparent !== "string" && Context.get(context, Tracer.Tracer) === defaultTracer) return provided
+    const headers = Headers.fromInput({ traceparent: String(traceparent), tracestate: String(tracestate ?? "") })
+    const parent = typeof traceparent === "string" ? HttpTraceContext.w3c(headers) : Option.none()
+    return Effect.withSpan(provided, `process ${channel.name}`, {
+      kind: "consumer",
+      ...(Option.isSome(parent) ? { parent: parent.value } : undefined),
+      attributes: {
+        [Telemetry.Attribute.channel]: channel.name,
+        [Telemetry.Attribute.consumer]: name,
+        [Telemetry.Attribute.eventId]: event.id,
+        [Telemetry.Attribute.eventSource]: event.source,
+        [Telemetry.Attribute.eventType]: event.type
+      }
+    })
+  }
+}
+
+/** The token of an event that is handled, but not marked yet. */
+interface Progress {
+  token: number | undefined
+}

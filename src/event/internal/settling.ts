@@ -1,0 +1,76 @@
+import * as DateTime from "effect/DateTime"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Broker from "../Broker.ts"
+import type { Headers, Message } from "../Message.ts"
+import type { Decision } from "./attempt.ts"
+import * as History from "./history.ts"
+import type { Setup } from "./setup.ts"
+
+/** Wall-clock time, for the headers that people read. */
+export const now: Effect.Effect<string> = Effect.map(DateTime.now, DateTime.formatIso)
+
+/** The headers of a message after a decision to try it again. */
+export const againHeaders = (message: Message, failures: number): Effect.Effect<Headers> =>
+  Effect.map(now, (at) => History.after(History.read(message), failures, at))
+
+/** The headers of a dead letter. */
+export const deadHeaders = (
+  setup: Setup,
+  message: Message,
+  death: { readonly reason: string; readonly error: string; readonly attempts: number }
+): Effect.Effect<Headers> =>
+  Effect.map(now, (at) =>
+    History.dead({
+      ...death,
+      group: setup.name,
+      firstFailedAt: History.read(message).firstFailedAt ?? at,
+      deadAt: at
+    })
+  )
+
+/** Settles a delivery, and says so where that had another effect than was wanted. */
+export const settle = (
+  setup: Setup,
+  delivery: Broker.Delivery,
+  settlement: Broker.Settlement,
+  outcome: string
+): Effect.Effect<Broker.Settled> => {
+  const { context, name, recorder } = setup
+  return Effect.flatMap(delivery.settle(settlement), (settled) => {
+    recorder.delivery(settled === "done" ? outcome : settled, context)
+    if (settled === "done") return Effect.succeed(settled)
+    const id = delivery.message.messageId ?? "without id"
+    const text =
+      settled === "late"
+        ? `message ${id} was ${outcome}, but its delivery had ended: the broker delivers it again`
+        : `message ${id} could not be moved (${outcome}): it went back to its queue`
+    return Effect.as(Effect.logWarning(`${name}: ${text}`), settled)
+  })
+}
+
+const ack = Broker.Settlement.Ack()
+const requeue = Broker.Settlement.Requeue()
+
+/** Carries a decision out at the broker: what a consumer of a channel without strict order does. */
+export const carryOut = (
+  setup: Setup,
+  delivery: Broker.Delivery,
+  decision: Decision
+): Effect.Effect<Broker.Settled> => {
+  switch (decision._tag) {
+    case "Done":
+      return settle(setup, delivery, ack, decision.outcome)
+    case "Return":
+      return settle(setup, delivery, requeue, "requeued")
+    case "Again":
+      return Effect.flatMap(againHeaders(delivery.message, decision.failures), (headers) => {
+        const after = Duration.millis(decision.millis)
+        return settle(setup, delivery, Broker.Settlement.Retry({ after, headers }), "retried")
+      })
+    case "Dead":
+      return Effect.flatMap(deadHeaders(setup, delivery.message, decision), (headers) =>
+        settle(setup, delivery, Broker.Settlement.DeadLetter({ headers }), "dead-lettered")
+      )
+  }
+}
