@@ -64,6 +64,10 @@ class MemoryGroup {
     this.#dead = this.#dead.filter((letter) => letter.expiresAt > now)
     return this.#dead
   }
+  readonly dispatch = (): void => {
+    const now = this.#now()
+    for (const queue of this.queues) queue.dispatch(now)
+  }
   exhume(letter: { readonly message: Message }): boolean {
     const place = this.#dead.findIndex((each) => each === letter)
     if (place >= 0) this.#dead.splice(place, 1)
@@ -83,6 +87,10 @@ export const withHeaders = (message: Message, headers: Message["headers"]): Mess
   headers: { ...message.headers, ...headers }
 })
 
+/** All groups of an existing queue share it. */
+const keyOf = (channel: Channel.Any, name: string): string =>
+  channel.existing === undefined ? `${channel.name}\n${name}` : `\n${channel.existing.queue}`
+
 const make = Effect.gen(function* () {
   const clock = yield* Clock.Clock
   const scope = yield* Scope.Scope
@@ -90,7 +98,7 @@ const make = Effect.gen(function* () {
   const groups = new Map<string, MemoryGroup>()
 
   const groupOf = (channel: Channel.Any, name: string): MemoryGroup => {
-    const key = channel.existing === undefined ? `${channel.name}\n${name}` : `\n${channel.existing.queue}`
+    const key = keyOf(channel, name)
     const known = groups.get(key) ?? new MemoryGroup(channel, name, now)
     groups.set(key, known)
     return known
@@ -136,7 +144,8 @@ const make = Effect.gen(function* () {
     Option.number("Broker.subscribe", "prefetch", prefetch, { min: channel.partitions, integer: true })
     const group = groupOf(channel, subscription.group)
     const queue = yield* Queue.unbounded<Broker.Delivery>()
-    const subscriber = new MemorySubscriber(queue, prefetch, now, (message, settlement) =>
+    const each = Math.floor(prefetch / channel.partitions)
+    const subscriber = new MemorySubscriber(queue, each, group.dispatch, (message, settlement) =>
       settlement._tag === "Retry"
         ? delay(group, withHeaders(message, settlement.headers), settlement.after)
         : Effect.sync(() => group.bury(message, settlement.headers))
@@ -144,21 +153,20 @@ const make = Effect.gen(function* () {
     yield* Effect.acquireRelease(
       Effect.sync(() => {
         group.subscribers.add(subscriber)
-        for (const each of group.queues) {
-          each.join(subscriber)
-          each.dispatch(now())
-        }
+        for (const each of group.queues) each.join(subscriber)
+        group.dispatch()
       }),
       () =>
         Effect.gen(function* () {
+          subscriber.leave()
+          subscriber.giveBack(yield* Queue.clear(queue))
+          group.dispatch()
+          yield* Effect.timeoutOption(subscriber.settled, drain)
           group.subscribers.delete(subscriber)
           for (const each of group.queues) each.leave(subscriber)
-          const untaken = yield* Queue.clear(queue)
-          for (const delivery of untaken) yield* delivery.settle(Broker.Settlement.Requeue())
-          yield* Effect.timeoutOption(subscriber.settled, drain)
-          subscriber.abandon()
+          subscriber.giveBack()
           yield* Queue.shutdown(queue)
-          for (const each of group.queues) each.dispatch(now())
+          group.dispatch()
         })
     )
     return queue
@@ -181,7 +189,8 @@ const make = Effect.gen(function* () {
 
   const depth = ({ channel, group: name }: Broker.Group) =>
     Effect.sync((): Broker.Depth => {
-      const group = groupOf(channel, name)
+      const group = groups.get(keyOf(channel, name))
+      if (group === undefined) return { ready: 0, delayed: 0, deadLetters: 0, consumers: 0 }
       const deadLetters = group.dead().length
       return { ready: group.ready, delayed: group.delayed, deadLetters, consumers: group.subscribers.size }
     })

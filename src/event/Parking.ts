@@ -107,7 +107,7 @@ export class Parking extends Context.Service<
       leases: ReadonlyArray<Lease>,
       lease: Duration.Duration
     ) => Effect.Effect<ReadonlyArray<Lease>, ParkingError>
-    /** Gives leases up; nothing where they were lost. */
+    /** Gives leases up, and keeps that their keys were worked on until now; nothing where they were lost. */
     readonly release: (leases: ReadonlyArray<Lease>) => Effect.Effect<void, ParkingError>
     /**
      * Whether the lease is still held, asked within the caller's transaction where the store can: then nobody else can
@@ -240,7 +240,9 @@ export const layerMemory: Layer.Layer<Parking> = Layer.effect(
         Effect.sync(() => {
           for (const lease of leases) {
             const key = held(lease)
-            if (key !== undefined) key.owner = undefined
+            if (key === undefined) continue
+            key.owner = undefined
+            key.workedAt = clock.currentTimeMillisUnsafe()
           }
         }),
       confirm: (lease) =>

@@ -11,7 +11,7 @@ export interface Entry {
 
 /** Somebody who takes entries, as long as there is room. */
 export interface Taker {
-  readonly hasRoom: () => boolean
+  readonly hasRoom: (queue: MemoryQueue) => boolean
   readonly take: (queue: MemoryQueue, entry: Entry) => void
 }
 
@@ -72,11 +72,11 @@ export class MemoryQueue {
     }
   }
   #next(): Taker | undefined {
-    if (this.#single) return this.#takers[0]?.hasRoom() === true ? this.#takers[0] : undefined
+    if (this.#single) return this.#takers[0]?.hasRoom(this) === true ? this.#takers[0] : undefined
     for (let tried = 0; tried < this.#takers.length; tried++) {
       const taker = this.#takers.shift()!
       this.#takers.push(taker)
-      if (taker.hasRoom()) return taker
+      if (taker.hasRoom(this)) return taker
     }
     return undefined
   }

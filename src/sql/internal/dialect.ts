@@ -1,0 +1,90 @@
+import * as Duration from "effect/Duration"
+import * as Predicate from "effect/Predicate"
+import type * as SqlClient from "effect/sql/SqlClient"
+import type { SqlError } from "effect/sql/SqlError"
+import type { Fragment } from "effect/sql/Statement"
+
+type ColumnType = "integer" | "text"
+
+/** What the stores need to know about a database. Times are whole epoch milliseconds of its own clock. */
+export interface Dialect {
+  readonly name: "mysql" | "pg" | "sqlite"
+  /** Without transformations of names, since these tables are the stores' own. */
+  readonly sql: SqlClient.SqlClient
+  readonly now: Fragment
+  /** Locks the rows of a SELECT. SQLite has no such lock: a transaction has the whole file. */
+  readonly forUpdate: Fragment
+  /** One parameter for any number of rows, so that a statement is prepared once: a table named `r` with a number `n`. */
+  readonly rows: (columns: Readonly<Record<string, ColumnType>>, rows: ReadonlyArray<object>) => Fragment
+}
+
+const types = {
+  mysql: { integer: "BIGINT", text: "TEXT CHARACTER SET utf8mb4" },
+  pg: { integer: "bigint", text: "text" }
+} as const
+
+export const make = (client: SqlClient.SqlClient): Dialect => {
+  const sql = client.withoutTransforms()
+  const encode = (rows: ReadonlyArray<object>): string => JSON.stringify(rows.map((row, n) => ({ n, ...row })))
+  const numbered = (columns: Readonly<Record<string, ColumnType>>) =>
+    Object.entries({ n: "integer" as const, ...columns })
+  const sqlite = (): Dialect => ({
+    name: "sqlite",
+    sql,
+    now: sql.literal("CAST(round(unixepoch('subsec') * 1000) AS INTEGER)"),
+    forUpdate: sql.literal(""),
+    rows: (columns, rows) => {
+      const fields = numbered(columns).map(([name]) => `value ->> '${name}' AS ${name}`)
+      return sql`(SELECT ${sql.literal(fields.join(", "))} FROM json_each(${encode(rows)})) AS r`
+    }
+  })
+  return sql.onDialectOrElse({
+    pg: (): Dialect => ({
+      name: "pg",
+      sql,
+      // The time of this moment: that of the transaction is older where a statement has waited for a lock.
+      now: sql.literal("(extract(epoch from clock_timestamp()) * 1000)::bigint"),
+      forUpdate: sql.literal("FOR UPDATE"),
+      rows: (columns, rows) => {
+        const fields = numbered(columns).map(([name, type]) => `${name} ${types.pg[type]}`)
+        return sql`json_to_recordset(${encode(rows)}::json) AS r(${sql.literal(fields.join(", "))})`
+      }
+    }),
+    mysql: (): Dialect => ({
+      name: "mysql",
+      sql,
+      now: sql.literal("CAST(UNIX_TIMESTAMP(SYSDATE(3)) * 1000 AS SIGNED)"),
+      forUpdate: sql.literal("FOR UPDATE"),
+      rows: (columns, rows) => {
+        const fields = numbered(columns).map(([name, type]) => `${name} ${types.mysql[type]} PATH '$.${name}'`)
+        return sql`JSON_TABLE(${encode(rows)}, '$[*]' COLUMNS (${sql.literal(fields.join(", "))})) AS r`
+      }
+    }),
+    orElse: sqlite
+  })
+}
+
+const century = 100 * 365 * 24 * 60 * 60 * 1000
+
+/** Whole milliseconds that a database can add to its time, also of an infinite duration. */
+export const millis = (duration: Duration.Duration): number =>
+  Math.min(Math.max(0, Math.ceil(Duration.toMillis(duration))), century)
+
+/** Drivers give whole numbers of 64 bits as numbers, bigints or texts. */
+export const toDuration = (value: unknown): Duration.Duration => Duration.millis(Math.max(0, Number(value)))
+
+const codeOf = (cause: unknown): string | undefined => {
+  for (let current = cause, depth = 0; depth < 5 && Predicate.isObjectOrArray(current); depth++) {
+    if (Predicate.hasProperty(current, "code") && /^[A-Za-z0-9_]{1,40}$/.test(String(current.code))) {
+      return String(current.code)
+    }
+    current = Predicate.hasProperty(current, "cause") ? current.cause : undefined
+  }
+  return undefined
+}
+
+/** Kind and code of an error. Its message could hold what was stored, or where and as whom one connects. */
+export const describe = (error: SqlError): string => {
+  const code = codeOf(error.reason.cause)
+  return code === undefined ? error.reason._tag : `${error.reason._tag} (${code})`
+}
