@@ -7,6 +7,21 @@
 /**
  * @since 0.1.0
  */
+export * as BrokerSuite from "./BrokerSuite.ts"
+
+/**
+ * @since 0.1.0
+ */
+export * as DedupStoreSuite from "./DedupStoreSuite.ts"
+
+/**
+ * @since 0.1.0
+ */
+export * as ParkingSuite from "./ParkingSuite.ts"
+
+/**
+ * @since 0.1.0
+ */
 export * as Reply from "./Reply.ts"
 
 /**
