@@ -137,6 +137,20 @@ export interface Options<Order> {
 const where = "Channel.make"
 
 /**
+ * Whether a group, the consumers of one name, may be called so. Brokers put names of channels and groups together with
+ * dots, so groups have none.
+ *
+ * @category guards
+ * @since 0.1.0
+ */
+export const isGroupName = (name: string): boolean =>
+  /^[A-Za-z0-9][A-Za-z0-9_-]{0,99}$/.test(name) && !/^(dead|delay|\d+)$/.test(name)
+
+/** What `isGroupName` asks for. @category constants @since 0.1.0 */
+export const groupNames =
+  "1 to 100 letters, digits, dashes and underscores, neither a number nor one of the words dead and delay"
+
+/**
  * A channel.
  *
  * **Gotchas**
@@ -162,7 +176,9 @@ export const make = <
       : Option.reject(where, option, text, "1 to 100 letters, digits, dots, dashes and underscores")
   const age = (option: string, input: Duration.Input | undefined) =>
     input === undefined ? undefined : Duration.millis(Option.millis(where, option, input))
-  const consumers = (given.consumers ?? []).map((consumer) => legal("consumers", consumer))
+  const consumers = given.consumers ?? []
+  const illegal = consumers.find((consumer) => !isGroupName(consumer))
+  if (illegal !== undefined) Option.reject(where, "consumers", illegal, groupNames)
   if (new Set(consumers).size < consumers.length) Option.reject(where, "consumers", consumers, "names that differ")
   const types = events.map((each) => each.type)
   if (new Set(types).size < types.length) Option.reject(where, "events", types, "event types that differ")

@@ -69,7 +69,7 @@ import type * as RetryPolicy from "../policy/RetryPolicy.ts"
 import * as Telemetry from "../Telemetry.ts"
 import * as Broker from "./Broker.ts"
 import type { BrokerError } from "./BrokerError.ts"
-import type * as Channel from "./Channel.ts"
+import * as Channel from "./Channel.ts"
 import type { CurrentDelivery } from "./CurrentDelivery.ts"
 import * as DedupStore from "./DedupStore.ts"
 import type * as EventType from "./EventType.ts"
@@ -227,9 +227,7 @@ const resolve = (
   handlers: Setup["handlers"],
   options: { readonly dedup?: Dedup } & Options
 ): Resolved => {
-  if (!/^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/.test(name)) {
-    Option.reject(where, "name", name, "1 to 100 letters, digits, dots, dashes and underscores")
-  }
+  if (!Channel.isGroupName(name)) Option.reject(where, "name", name, Channel.groupNames)
   for (const [type, handler] of Object.entries(handlers)) {
     if (typeof handler !== "function") Option.reject(where, `handlers.${type}`, handler, "a function")
   }

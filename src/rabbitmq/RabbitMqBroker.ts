@@ -33,7 +33,6 @@
  *   dead letters restores their order, so it fetches what earlier visits have shown as well.
  * - Each partition has its share of the prefetch, rounded down.
  * - The headers CC, BCC and x-death of a message are data; they do not route it.
- * - A channel `a` with a group `b.c` and a channel `a.b` with a group `c` would share a queue.
  * - The query of the URL is not read; what can be set is in the options.
  *
  * **Example** (A broker from the environment)

@@ -66,7 +66,7 @@ export const make = Effect.gen(function* () {
   ) => {
     const failure = (description: string) => new DedupStoreError({ operation, description })
     return batcher
-      .make<A, B, DedupStoreError | SqlError>({
+      .make<A, B, DedupStoreError | SqlError, DedupStoreError>({
         ...options,
         row: ({ row }) => row,
         run: (requests) =>
@@ -75,17 +75,12 @@ export const make = Effect.gen(function* () {
             orElse: () => Effect.fail(failure(`no answer within ${Duration.format(patience)}`))
           }),
         isDivisible: (error) => error._tag === "SqlError" && error.reason._tag !== "ConnectionError",
+        failed: (error) => (error._tag === "SqlError" ? failed(operation)(error) : error),
         closed: () => failure("the store was closed"),
         maxRows: 1000,
         // A second batch of SQLite would wait for the first.
         maxBatches: dialect.name === "sqlite" ? 1 : 2
       })
-      .pipe(
-        Effect.map(
-          (request) => (asked: A) =>
-            Effect.catchTag(request(asked), "SqlError", (error) => Effect.fail(failed(operation)(error)))
-        )
-      )
   }
 
   type Owned = Event & { readonly token: number }

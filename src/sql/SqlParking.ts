@@ -61,7 +61,7 @@ export const make: Effect.Effect<Parking["Service"], never, SqlClient.SqlClient 
     const statements = makeStatements(dialect)
     const taking = "acquire keys"
 
-    const acquire = yield* batcher.make<Wanted, Acquisition, ParkingError | SqlError>({
+    const acquire = yield* batcher.make<Wanted, Acquisition, ParkingError | SqlError, ParkingError>({
       row: rowOf,
       isSame: (one, two) => one.owner === two.owner,
       follow: (answer) => answer,
@@ -71,6 +71,7 @@ export const make: Effect.Effect<Parking["Service"], never, SqlClient.SqlClient 
           orElse: () => Effect.fail(failure(taking, `no answer within ${Duration.format(patience)}`))
         }),
       isDivisible: (error) => error._tag === "SqlError" && error.reason._tag !== "ConnectionError",
+      failed: (error) => (error._tag === "SqlError" ? failure(taking, describe(error)) : error),
       // Not released: the owner may have had it already. Its lease ends.
       abandoned: () => {},
       closed: () => failure(taking, "the store was closed"),
@@ -79,10 +80,7 @@ export const make: Effect.Effect<Parking["Service"], never, SqlClient.SqlClient 
     })
 
     return Parking.of({
-      acquire: (group, key, owner, lease) =>
-        Effect.mapError(acquire({ group, key, owner, lease: millis(lease) }), (error) =>
-          error._tag === "SqlError" ? failure(taking, describe(error)) : error
-        ),
+      acquire: (group, key, owner, lease) => acquire({ group, key, owner, lease: millis(lease) }),
       renew: (leases, lease) => named("renew leases")(statements.renew(leases, millis(lease))),
       release: (leases) => named("release leases")(Effect.asVoid(statements.release(leases))),
       confirm: (lease) => named("confirm a lease")(statements.confirm(lease)),

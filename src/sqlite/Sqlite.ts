@@ -8,8 +8,10 @@
  * **Details**
  *
  * - One connection, which transactions and statements take in turn. It is closed with the scope.
- * - Files are in WAL mode, so that readers do not wait for the writer; foreign keys are enforced. A commit survives the
- *   end of the process; the last ones before a power failure may be lost, the file never is.
+ * - Files are in WAL mode, so that readers do not wait for the writer; foreign keys are enforced.
+ * - A commit is on the disk before it is answered, since a message is acknowledged at its broker once it is parked or
+ *   processed here. With `synchronous: "normal"` a commit survives the end of the process and need not wait for the disk:
+ *   the last ones before a power failure may be lost, the file never is.
  * - Transactions begin with `BEGIN IMMEDIATE`: one that writes cannot fail halfway because another process was first.
  * - Who finds the file locked by another process tries again for `busyTimeout`, without blocking the other fibers, and
  *   then fails with `LockTimeoutError`.
@@ -58,6 +60,8 @@ export interface Options {
   readonly filename: string
   /** How long to try while another process has the file locked. Default: 5 seconds. */
   readonly busyTimeout?: Duration.Input
+  /** Whether a commit waits for the disk; see above. Default: `full`. */
+  readonly synchronous?: "full" | "normal"
   /** How many statements are kept prepared. Default: 200. */
   readonly preparedStatements?: number
   /** Names of columns in results, such as `String.snakeToCamel`. */
@@ -82,7 +86,8 @@ export const make = Effect.fnUntraced(function* (
     preparedStatements: Option.number(where, "preparedStatements", options.preparedStatements ?? 200, {
       min: 1,
       integer: true
-    })
+    }),
+    synchronous: options.synchronous === "normal" ? "normal" : "full"
   })
   const { transformQueryNames, transformResultNames } = options
   return yield* SqlClient.make({

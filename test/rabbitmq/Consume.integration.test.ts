@@ -210,7 +210,7 @@ describeOwnRabbitMq("a broker of its own", () => {
   it.live("connects again for ever, with everything as it was, and tells of it", () =>
     Effect.gen(function* () {
       const server = yield* RabbitMq.make()
-      const broker = yield* connect({ url: server.url, publishTimeout: "60 seconds" })
+      const broker = yield* connect({ url: server.url, publishTimeout: "20 seconds" })
       const channel = fresh()
       const deliveries = yield* subscribe(broker, channel)
       yield* broker.publish(channel, text("1"))

@@ -144,13 +144,15 @@ export const make = Effect.fnUntraced(function* (
     Effect.suspend(() => Effect.andThen(broker.signal(signal), Effect.asVoid(broker.exit)))
 
   const control = { command: path.join(bin, "rabbitmqctl"), env }
+  // RabbitMQ 3.10 registers quorum queues in a table that it writes now and then: killed before, it forgets the youngest.
+  const flush = "[dets:sync(Table) || Table <- dets:all()]."
   return {
     url,
     port,
     node,
     control,
     pid: Effect.sync(() => broker.pid),
-    kill: end("SIGKILL"),
+    kill: Effect.andThen(Effect.ignore(ctl(control, ["eval", flush])), end("SIGKILL")),
     stop: end("SIGTERM"),
     start: Effect.map(launch(), (launched) => {
       broker = launched

@@ -36,7 +36,9 @@ export const subscribe = Effect.fnUntraced(function* (
   const fork = Effect.runForkWith(context)
   const queues = topology.queuesOf(channel, group)
   const plans: ReadonlyArray<Plan> = [core.plans.group(channel, group), core.plans.delays(channel, group, rungs)]
-  const ensure = Effect.forEach(plans, (plan) => plan.ensure, { discard: true })
+  // Delays that nobody has announced are prepared when they are needed.
+  const announced = subscription.delays.length === 0 ? plans.slice(0, 1) : plans
+  const ensure = Effect.forEach(announced, (plan) => plan.ensure, { discard: true })
   const sessions: Array<Session | undefined> = queues.map(() => undefined)
   const problems: Array<string | undefined> = queues.map(() => undefined)
   const endings = new Map<Session, (problem: string) => void>()

@@ -14,8 +14,14 @@ export interface Dialect {
   readonly now: Fragment
   /** Locks the rows of a SELECT. SQLite has no such lock: a transaction has the whole file. */
   readonly forUpdate: Fragment
-  /** One parameter for any number of rows, so that a statement is prepared once: a table named `r` with a number `n`. */
-  readonly rows: (columns: Readonly<Record<string, ColumnType>>, rows: ReadonlyArray<object>) => Fragment
+  /**
+   * A table named `r`, whose rows are numbered by `n` from 0. The text is the same for any number of rows, so that a
+   * statement is prepared once.
+   */
+  readonly rows: <Name extends string>(
+    columns: Readonly<Record<Name, ColumnType>>,
+    rows: ReadonlyArray<Readonly<Record<NoInfer<Name>, number | string | null>>>
+  ) => Fragment
 }
 
 const types = {
@@ -23,19 +29,35 @@ const types = {
   pg: { integer: "bigint", text: "text" }
 } as const
 
+const namesOf = <Name extends string>(columns: Readonly<Record<Name, ColumnType>>): ReadonlyArray<Name> =>
+  Object.keys(columns) as Array<Name>
+
+/** A literal of an array of PostgreSQL. Drivers differ in how they take arrays, and none in how they take texts. */
+const arrayOf = (values: ReadonlyArray<unknown>): string => {
+  let text = "{"
+  for (const value of values) {
+    if (text.length > 1) text += ","
+    if (value === null || value === undefined) text += "NULL"
+    else if (typeof value === "string") text += `"${special.test(value) ? value.replace(specials, "\\$&") : value}"`
+    else text += String(value)
+  }
+  return `${text}}`
+}
+const special = /["\\]/
+const specials = /["\\]/g
+
 export const make = (client: SqlClient.SqlClient): Dialect => {
   const sql = client.withoutTransforms()
-  const encode = (rows: ReadonlyArray<object>): string => JSON.stringify(rows.map((row, n) => ({ n, ...row })))
-  const numbered = (columns: Readonly<Record<string, ColumnType>>) =>
-    Object.entries({ n: "integer" as const, ...columns })
   const sqlite = (): Dialect => ({
     name: "sqlite",
     sql,
     now: sql.literal("CAST(round(unixepoch('subsec') * 1000) AS INTEGER)"),
     forUpdate: sql.literal(""),
     rows: (columns, rows) => {
-      const fields = numbered(columns).map(([name]) => `value ->> '${name}' AS ${name}`)
-      return sql`(SELECT ${sql.literal(fields.join(", "))} FROM json_each(${encode(rows)})) AS r`
+      const names = namesOf(columns)
+      const fields = names.map((name, at) => `value ->> ${at} AS ${name}`)
+      const encoded = JSON.stringify(rows.map((row) => names.map((name) => row[name])))
+      return sql`(SELECT key AS n, ${sql.literal(fields.join(", "))} FROM json_each(${encoded})) AS r`
     }
   })
   return sql.onDialectOrElse({
@@ -46,8 +68,12 @@ export const make = (client: SqlClient.SqlClient): Dialect => {
       now: sql.literal("(extract(epoch from clock_timestamp()) * 1000)::bigint"),
       forUpdate: sql.literal("FOR UPDATE"),
       rows: (columns, rows) => {
-        const fields = numbered(columns).map(([name, type]) => `${name} ${types.pg[type]}`)
-        return sql`json_to_recordset(${encode(rows)}::json) AS r(${sql.literal(fields.join(", "))})`
+        const names = namesOf(columns)
+        const arrays = names.map(
+          (name) => sql`${arrayOf(rows.map((row) => row[name]))}${sql.literal(`::${types.pg[columns[name]]}[]`)}`
+        )
+        return sql`(SELECT n - 1 AS n, ${sql.literal(names.join(", "))} FROM unnest(${sql.csv(arrays)})
+          WITH ORDINALITY AS u(${sql.literal(names.join(", "))}, n)) AS r`
       }
     }),
     mysql: (): Dialect => ({
@@ -56,8 +82,10 @@ export const make = (client: SqlClient.SqlClient): Dialect => {
       now: sql.literal("CAST(UNIX_TIMESTAMP(SYSDATE(3)) * 1000 AS SIGNED)"),
       forUpdate: sql.literal("FOR UPDATE"),
       rows: (columns, rows) => {
-        const fields = numbered(columns).map(([name, type]) => `${name} ${types.mysql[type]} PATH '$.${name}'`)
-        return sql`JSON_TABLE(${encode(rows)}, '$[*]' COLUMNS (${sql.literal(fields.join(", "))})) AS r`
+        const numbered = Object.entries({ n: "integer" as const, ...columns })
+        const fields = numbered.map(([name, type]) => `${name} ${types.mysql[type]} PATH '$.${name}'`)
+        const encoded = JSON.stringify(rows.map((row, n) => ({ n, ...row })))
+        return sql`JSON_TABLE(${encoded}, '$[*]' COLUMNS (${sql.literal(fields.join(", "))})) AS r`
       }
     }),
     orElse: sqlite

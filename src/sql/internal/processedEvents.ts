@@ -16,7 +16,13 @@ export interface Event {
 type Leased = Event & { readonly lease: number }
 type Owned = Event & { readonly token: number }
 
-const columns = { g: "text", s: "text", i: "text", t: "integer", l: "integer" } as const
+const key = { g: "text", s: "text", i: "text" } as const
+const columns = {
+  key,
+  leased: { ...key, l: "integer" },
+  owned: { ...key, t: "integer" },
+  renewed: { ...key, t: "integer", l: "integer" }
+} as const
 
 const nameOf = (key: { readonly g: string; readonly s: string; readonly i: string }): string =>
   `${key.g}\0${key.s}\0${key.i}`
@@ -27,8 +33,9 @@ export const eventOf = (group: string, { id, source }: Identity): Event => {
 }
 
 interface Row {
-  readonly g: string
-  readonly s: string
+  /** Left out where all rows have the same. */
+  readonly g?: string
+  readonly s?: string
   readonly i: string
   readonly token: unknown
 }
@@ -48,18 +55,38 @@ export const make = (dialect: Dialect) => {
   const isRow = sql.literal("e.consumer_group = r.g AND e.event_source = r.s AND e.event_id = r.i")
   const isHeld = sql.literal("e.token = r.t AND e.processed_at IS NULL")
   const isFree = sql`e.processed_at IS NULL AND e.lease_until <= ${now}`
-  const returned = sql.literal("consumer_group AS g, event_source AS s, event_id AS i, token")
+  const returnedWhole = sql.literal("consumer_group AS g, event_source AS s, event_id AS i, token")
+  const returnedShort = sql.literal("event_id AS i, token")
 
-  const table = (requests: ReadonlyArray<Event & { readonly lease?: number; readonly token?: number }>) =>
+  const table = (
+    requests: ReadonlyArray<Event & { readonly lease?: number; readonly token?: number }>,
+    names: keyof typeof columns
+  ) =>
     dialect.rows(
-      columns,
+      columns[names],
       requests.map(({ g, i, lease = 0, s, token = 0 }) => ({ g, s, i, t: token, l: lease }))
     )
+
+  /** What a statement returns of its rows, and the token of a request by what it has returned. */
+  const returning = (requests: ReadonlyArray<Event>) => {
+    const first = requests[0]!
+    const isShort = requests.every(({ g, s }) => g === first.g && s === first.s)
+    return {
+      returned: isShort ? returnedShort : returnedWhole,
+      tokenOf: (rows: ReadonlyArray<Row>) => {
+        const tokens = new Map<string, unknown>()
+        for (const row of rows) {
+          tokens.set(isShort ? row.i : nameOf({ g: row.g!, s: row.s!, i: row.i }), row.token)
+        }
+        return (request: Event): unknown => tokens.get(isShort ? request.i : request.row)
+      }
+    }
+  }
 
   const states = (requests: ReadonlyArray<Event>, lock: Fragment = sql.literal("")) =>
     Effect.map(
       sql<State>`SELECT r.n, e.token, e.processed_at, e.lease_until - ${now} AS remaining
-        FROM ${table(requests)} JOIN processed_events e ON ${isRow} ORDER BY r.n ${lock}`,
+        FROM ${table(requests, "key")} JOIN processed_events e ON ${isRow} ORDER BY r.n ${lock}`,
       (found) => new Map(found.map((state) => [Number(state.n), state]))
     )
 
@@ -69,28 +96,33 @@ export const make = (dialect: Dialect) => {
       : Claim.Running({ remaining: toDuration(state?.remaining ?? 0) })
 
   const claimReturning = Effect.fnUntraced(function* (requests: ReadonlyArray<Leased>) {
+    const { returned, tokenOf } = returning(requests)
     // SQLite takes ON CONFLICT after a SELECT without WHERE for the condition of a join.
     const claimed = yield* sql<Row>`INSERT INTO processed_events AS e
-        (consumer_group, event_source, event_id, token, lease_until)
-      SELECT r.g, r.s, r.i, ${now}, ${now} + r.l FROM ${table(requests)} WHERE r.n >= 0 ORDER BY r.n
+        (consumer_group, event_source, event_id, token, lease_until, created_at)
+      SELECT r.g, r.s, r.i, ${now}, ${now} + r.l, ${now} FROM ${table(requests, "leased")} WHERE r.n >= 0 ORDER BY r.n
       ON CONFLICT (consumer_group, event_source, event_id)
       DO UPDATE SET token = e.token + 1, lease_until = excluded.lease_until WHERE ${isFree}
       RETURNING ${returned}`
-    const tokens = new Map(claimed.map((row) => [nameOf(row), Number(row.token)]))
-    const others = requests.filter((request) => !tokens.has(request.row))
-    const found = others.length === 0 ? new Map<number, State>() : yield* states(others)
+    const token = tokenOf(claimed)
+    if (claimed.length === requests.length) {
+      return requests.map((request) => Claim.Claimed({ token: Number(token(request)) }))
+    }
+    const others = requests.filter((request) => token(request) === undefined)
+    const found = yield* states(others)
     let other = 0
     return requests.map((request) => {
-      const token = tokens.get(request.row)
-      return token === undefined ? refused(found.get(other++)) : Claim.Claimed({ token })
+      const mine = token(request)
+      return mine === undefined ? refused(found.get(other++)) : Claim.Claimed({ token: Number(mine) })
     })
   })
 
   const claimLocking = (requests: ReadonlyArray<Leased>) =>
     sql.withTransaction(
       Effect.gen(function* () {
-        yield* sql`INSERT IGNORE INTO processed_events (consumer_group, event_source, event_id, token, lease_until)
-          SELECT r.g, r.s, r.i, ${now}, 0 FROM ${table(requests)} ORDER BY r.n`
+        yield* sql`INSERT IGNORE INTO processed_events
+            (consumer_group, event_source, event_id, token, lease_until, created_at)
+          SELECT r.g, r.s, r.i, ${now}, 0, ${now} FROM ${table(requests, "key")} ORDER BY r.n`
         const found = yield* states(requests, forUpdate)
         const isClaimed = (n: number) => {
           const state = found.get(n)
@@ -98,7 +130,7 @@ export const make = (dialect: Dialect) => {
         }
         const claimed = requests.filter((_, n) => isClaimed(n))
         if (claimed.length > 0) {
-          yield* sql`UPDATE processed_events e JOIN ${table(claimed)} ON ${isRow}
+          yield* sql`UPDATE processed_events e JOIN ${table(claimed, "leased")} ON ${isRow}
             SET e.token = e.token + 1, e.lease_until = ${now} + r.l`
         }
         return requests.map((_, n) =>
@@ -109,10 +141,10 @@ export const make = (dialect: Dialect) => {
 
   /** Changes the rows that still have the given token, and says which. */
   const changeHeld =
-    (change: Fragment) =>
+    (change: Fragment, names: keyof typeof columns = "owned") =>
     (requests: ReadonlyArray<Owned & { readonly lease?: number }>): Effect.Effect<ReadonlyArray<boolean>, SqlError> => {
       if (name === "mysql") {
-        const held = sql<{ readonly n: unknown }>`SELECT r.n FROM ${table(requests)}
+        const held = sql<{ readonly n: unknown }>`SELECT r.n FROM ${table(requests, names)}
           JOIN processed_events e ON ${isRow} AND ${isHeld} ORDER BY r.n ${forUpdate}`
         return sql.withTransaction(
           Effect.tap(
@@ -124,37 +156,40 @@ export const make = (dialect: Dialect) => {
               const changed = requests.filter((_, n) => isChanged[n])
               return changed.length === 0
                 ? Effect.void
-                : Effect.asVoid(sql`UPDATE processed_events e JOIN ${table(changed)} ON ${isRow} SET ${change}`)
+                : Effect.asVoid(sql`UPDATE processed_events e JOIN ${table(changed, names)} ON ${isRow} SET ${change}`)
             }
           )
         )
       }
+      const { returned, tokenOf } = returning(requests)
+      const lease = sql.literal(names === "renewed" ? ", r.l" : "")
       const changed =
         name === "pg"
           ? sql<Row>`WITH held AS (
-                SELECT r.n, r.g, r.s, r.i, r.l FROM ${table(requests)}
+                SELECT r.g, r.s, r.i${lease} FROM ${table(requests, names)}
                 JOIN processed_events e ON ${isRow} AND ${isHeld} ORDER BY r.n FOR UPDATE OF e
               )
               UPDATE processed_events AS e SET ${change} FROM held AS r WHERE ${isRow} RETURNING ${returned}`
-          : sql<Row>`UPDATE processed_events AS e SET ${change} FROM ${table(requests)}
+          : sql<Row>`UPDATE processed_events AS e SET ${change} FROM ${table(requests, names)}
               WHERE ${isRow} AND ${isHeld} RETURNING ${returned}`
       return Effect.map(changed, (found) => {
-        const names = new Set(found.map(nameOf))
-        return requests.map((request) => names.has(request.row))
+        const token = tokenOf(found)
+        return requests.map((request) => token(request) !== undefined)
       })
     }
 
-  const complete = changeHeld(sql`processed_at = ${now}, lease_until = ${now}`)
-  const renew = changeHeld(sql`lease_until = ${now} + r.l`)
+  const complete = changeHeld(sql`processed_at = ${now}`)
+  const renew = changeHeld(sql`lease_until = ${now} + r.l`, "renewed")
   // The token rises, so that whoever gave the claim up cannot complete it.
   const release = changeHeld(sql`token = e.token + 1, lease_until = ${now}`)
 
   /** Marks the event, within a transaction; false where it is processed. */
   const mark = (event: Event, timeoutMillis: number): Effect.Effect<boolean, SqlError> => {
     const { g, i, s } = event
-    const values = sql`${g}, ${s}, ${i}, ${now}, ${now}, ${now}`
+    const values = sql`${g}, ${s}, ${i}, ${now}, ${now}, ${now}, ${now}`
     const into = sql.literal(
-      "INTO processed_events (consumer_group, event_source, event_id, processed_at, token, lease_until)"
+      `INTO processed_events
+        (consumer_group, event_source, event_id, processed_at, token, lease_until, created_at)`
     )
     const upsert = sql`ON CONFLICT (consumer_group, event_source, event_id)
       DO UPDATE SET processed_at = excluded.processed_at, token = processed_events.token + 1,
@@ -176,8 +211,9 @@ export const make = (dialect: Dialect) => {
       )
     }
     return Effect.gen(function* () {
-      yield* sql`INSERT IGNORE INTO processed_events (consumer_group, event_source, event_id, token, lease_until)
-        VALUES (${g}, ${s}, ${i}, ${now}, ${now})`
+      yield* sql`INSERT IGNORE INTO processed_events
+          (consumer_group, event_source, event_id, token, lease_until, created_at)
+        VALUES (${g}, ${s}, ${i}, ${now}, ${now}, ${now})`
       const found = (yield* states([event], forUpdate)).get(0)
       if (found !== undefined && found.processed_at !== null) return false
       yield* sql`UPDATE processed_events SET processed_at = ${now}, token = token + 1, lease_until = ${now}
@@ -196,15 +232,17 @@ export const make = (dialect: Dialect) => {
 
   /** A bounded number of rows at once, so that nobody waits for long. */
   const purge = Effect.fnUntraced(function* (group: string, window: number) {
-    const isOld = sql`consumer_group = ${storedText(group)} AND lease_until <= ${now} - ${window}`
+    // A row was created before it was processed and before its lease ended, and the index knows when that was.
+    const isOld = sql`consumer_group = ${storedText(group)} AND created_at <= ${now} - ${window}
+      AND coalesce(processed_at, lease_until) <= ${now} - ${window}`
     const oldest = sql`SELECT consumer_group, event_source, event_id FROM processed_events
-      WHERE ${isOld} ORDER BY lease_until LIMIT ${purgedAtOnce}`
+      WHERE ${isOld} ORDER BY created_at LIMIT ${purgedAtOnce}`
     const remove =
       name === "mysql"
         ? sql.withTransaction(
             Effect.tap(
               sql`${oldest} ${forUpdate}`,
-              () => sql`DELETE FROM processed_events WHERE ${isOld} ORDER BY lease_until LIMIT ${purgedAtOnce}`
+              () => sql`DELETE FROM processed_events WHERE ${isOld} ORDER BY created_at LIMIT ${purgedAtOnce}`
             )
           )
         : sql`DELETE FROM processed_events WHERE (consumer_group, event_source, event_id) IN (${oldest}) AND ${isOld}

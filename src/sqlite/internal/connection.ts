@@ -53,8 +53,11 @@ const output = (value: unknown, safeIntegers: boolean): unknown =>
     ? Number(value)
     : value
 
-const toRow = (row: object, safeIntegers: boolean): Record<string, unknown> =>
-  Object.fromEntries(Object.entries(row).map(([column, value]) => [column, output(value, safeIntegers)]))
+const toRow = (row: object, safeIntegers: boolean): Record<string, unknown> => {
+  const converted: Record<string, unknown> = {}
+  for (const [column, value] of Object.entries(row)) converted[column] = output(value, safeIntegers)
+  return converted
+}
 
 /** The least recently used statement makes room. */
 const makeCache = (database: DatabaseSync, capacity: number) => {
@@ -82,11 +85,15 @@ const prepare = (database: DatabaseSync, sql: string): StatementSync => {
 
 const rowsAtOnce = 128
 
+/** SQLite's own 2 MiB are few for a batch of random keys. */
+const cacheKibibytes = 16_384
+
 /** Opens the database, and closes it with the scope. */
 export const open = Effect.fnUntraced(function* (options: {
   readonly filename: string
   readonly busyMillis: number
   readonly preparedStatements: number
+  readonly synchronous: "full" | "normal"
 }): Effect.fn.Return<SqliteConnection, SqlError, Scope.Scope> {
   const attempt = <A>(operation: string, evaluate: () => A): Effect.Effect<A, SqlError> =>
     Effect.try({ try: evaluate, catch: (cause) => failure(cause, operation) })
@@ -143,7 +150,10 @@ export const open = Effect.fnUntraced(function* (options: {
   if (options.filename !== ":memory:") {
     yield* patiently(attempt("connect", () => database.exec("PRAGMA journal_mode = WAL")))
   }
-  yield* attempt("connect", () => database.exec("PRAGMA synchronous = NORMAL"))
+  yield* attempt("connect", () => {
+    database.exec(`PRAGMA synchronous = ${options.synchronous}`)
+    database.exec(`PRAGMA cache_size = -${cacheKibibytes}`)
+  })
 
   return {
     isTransaction: () => database.isTransaction,
