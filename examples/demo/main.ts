@@ -1,60 +1,33 @@
 /**
- * A few hundred orders are charged at a payments provider that has a bad day. In the end the provider's ledger is counted:
- * each order must be there once.
+ * A few hundred orders arrive as events and are charged at a payments provider that has a bad day. In the end the
+ * provider's ledger is counted: each order must be there once, in the order of its tenant.
  */
 import { NodeHttpClient, NodeRuntime, NodeServices } from "@effect/platform-node"
-import { Clock, ConfigProvider, Console, Effect, Fiber, Logger, Ref, Schema, Stream } from "effect"
+import { ConfigProvider, Console, Effect, Layer, Logger, Random, Schema } from "effect"
 import { Command, Flag } from "effect/cli"
-import { type CircuitBreaker, CircuitBreakers } from "effect-integration/policy"
-import * as Dashboard from "./dashboard.ts"
-import * as Numbers from "./numbers.ts"
+import * as Backend from "./backend.ts"
+import { keepWarnings } from "./dashboard.ts"
 import * as Orders from "./orders.ts"
 import * as Outage from "./outage.ts"
 import { Payments, withoutKeys } from "./payments.ts"
 import * as Provider from "./provider.ts"
-import * as Summary from "./summary.ts"
-
-/** Follows the circuit: its history is shown, and that it is open is what the provider needs to recover. */
-const followCircuit = Effect.fnUntraced(function* (outage: Outage.Outage) {
-  const history = yield* Ref.make<ReadonlyArray<CircuitBreaker.State["_tag"]>>(["Closed"])
-  const follow = Effect.fnUntraced(function* ({ to }: CircuitBreaker.Transition) {
-    yield* Ref.update(history, (states) => [...states, to])
-    if (to === "Open") yield* outage.circuitOpened
-  })
-  for (const circuit of yield* CircuitBreakers.all) {
-    yield* Effect.forkScoped(Stream.runForEach(circuit.transitions, follow), { startImmediately: true })
-  }
-  return history
-})
-
-/** Charges the orders while the dashboard shows how it goes, and gives what it showed last. */
-const run = Effect.fnUntraced(function* (
-  orders: ReadonlyArray<Orders.Order>,
-  outage: Outage.Outage,
-  options: { readonly silent: boolean; readonly warnings: ReadonlyArray<string> }
-) {
-  const progress = yield* Ref.make(Orders.noProgress)
-  const start = yield* Clock.currentTimeMillis
-  const view = Effect.all({
-    total: Effect.succeed(orders.length),
-    phase: outage.phase,
-    progress: Ref.get(progress),
-    numbers: Numbers.read("payments"),
-    circuit: Ref.get(yield* followCircuit(outage)),
-    warnings: Effect.succeed(options.warnings),
-    seconds: Effect.map(Clock.currentTimeMillis, (now) => (now - start) / 1000)
-  })
-  const dashboard = yield* Effect.forkScoped(options.silent ? Effect.never : Dashboard.show(view))
-  yield* Orders.chargeAll(orders, { concurrency: 16, progress })
-  yield* Fiber.interrupt(dashboard)
-  return yield* view
-})
+import { run } from "./run.ts"
+import { faults, NotExactlyOnce } from "./summary.ts"
+import { table } from "./table.ts"
 
 const flags = {
   orders: Flag.Int("orders").pipe(
     Flag.withDescription(`How many orders are charged, from 40 to ${Orders.available}`),
     Flag.withSchema(Schema.Int.check(Schema.isBetween({ minimum: 40, maximum: Orders.available }))),
     Flag.withDefault(Orders.available)
+  ),
+  broker: Flag.Literals("broker", Backend.brokers).pipe(
+    Flag.withDescription("What carries the events; RabbitMQ by AMQP_URL, or a private one"),
+    Flag.withDefault("memory" as const)
+  ),
+  store: Flag.Literals("store", Backend.stores).pipe(
+    Flag.withDescription("Where processed and parked events are kept; Postgres by DATABASE_URL, or a private one"),
+    Flag.withDefault("memory" as const)
   ),
   keyless: Flag.Boolean("no-idempotency-keys").pipe(
     Flag.withDescription("Send no idempotency keys, to see what they are good for"),
@@ -69,10 +42,17 @@ const flags = {
 const demo = Command.make(
   "demo",
   flags,
-  Effect.fnUntraced(function* ({ json, keyless, orders: count }) {
+  Effect.fnUntraced(function* ({ broker, json, keyless, orders: count, store }) {
+    const backend: Backend.Options = { broker, store }
+    const isShared = broker !== "memory" || store !== "memory"
+    const suffix = isShared ? `-${(yield* Random.nextInt).toString(36).replace("-", "")}` : ""
+    const design = Orders.design(suffix)
     const orders = yield* Orders.load(count)
+    // Three orders are larger than what was agreed with the provider.
+    const [first, second, third, fourth] = orders.toSorted((a, b) => b.amount - a.amount)
+    const refused = [first!, second!, third!]
     const outage = yield* Outage.make(count)
-    const provider = yield* Provider.make(outage)
+    const provider = yield* Provider.make(outage, { limit: fourth!.amount })
     const environment = ConfigProvider.layer(
       ConfigProvider.fromUnknown({
         PAYMENTS_URL: provider.url,
@@ -81,15 +61,18 @@ const demo = Command.make(
         CLIENT_SECRET: Provider.client.secret
       })
     )
-    const warnings: Array<string> = []
-    const end = yield* run(orders, outage, { silent: json, warnings }).pipe(
-      Effect.provide(keyless ? withoutKeys : Payments.layer),
-      Effect.provide([NodeHttpClient.layerUndici, environment, Logger.layer([Dashboard.keepWarnings(warnings)])])
+    const payments = (keyless ? withoutKeys : Payments.layer).pipe(
+      Layer.provide([NodeHttpClient.layerUndici, environment])
     )
-    const summary = Summary.make(orders, yield* provider.ledger, end.numbers, end.seconds * 1000)
-    yield* Console.log(json ? JSON.stringify(summary) : Summary.table(summary))
-    if (!Summary.passed(summary)) return yield* new Summary.NotExactlyOnce({ summary })
+    const app = design.consumer.layer.pipe(Layer.provide(payments), Layer.provideMerge(Backend.layer(backend, suffix)))
+
+    const warnings: Array<string> = []
+    const summary = yield* run({ orders, refused, design, backend, outage, provider, silent: json, warnings }).pipe(
+      Effect.provide(Layer.provideMerge(app, Logger.layer([keepWarnings(warnings)])))
+    )
+    yield* Console.log(json ? JSON.stringify(summary) : table(summary))
+    if (faults(summary).length > 0) return yield* new NotExactlyOnce({ summary })
   }, Effect.scoped)
-).pipe(Command.withDescription("Charges orders at a provider that has a bad day, each exactly once"))
+).pipe(Command.withDescription("Charges orders at a provider that has a bad day, each exactly once and in order"))
 
 demo.pipe(Command.run({ version: "0.1.0" }), Effect.provide(NodeServices.layer), NodeRuntime.runMain)

@@ -66,10 +66,10 @@ const script = (orders: number): ReadonlyArray<Phase> => {
     },
     {
       name: "503s",
-      story: "down until the circuit has opened, and a probe has found it still down",
-      // Whole calls fail here, so an order that was booked comes again from the queue.
+      story: "down until the circuit has opened and a probe has found it still down, or for 4 seconds",
+      // Whole calls fail here, so an order that was booked is delivered again.
       faults: ["unavailable after booking", "unavailable", "unavailable", "unavailable"],
-      over: (seen) => seen.circuitOpened >= 2
+      over: (seen) => seen.circuitOpened >= 2 || seen.seconds >= 4
     },
     { name: "recovery", story: "all is well again", faults: ["none"], over: () => false }
   ]

@@ -30,9 +30,10 @@ const design = {
   errors: StatusTable.standard,
   retry: RetryPolicy.make({ delays: ["50 millis", "150 millis", "400 millis"], jitter: "full" }),
   breaker: CircuitBreaker.options({
-    failurePercent: 50,
-    minimumCalls: 10,
-    window: "2 seconds",
+    failurePercent: 40,
+    // So few and so short that the probes of a paused consumer are enough to open it.
+    minimumCalls: 4,
+    window: "1 second",
     openFor: "800 millis",
     probeTimeout: "500 millis",
     alertAfter: "1 second"

@@ -1,6 +1,6 @@
 /**
  * The payments provider: a real HTTP server with a ledger. It recognises a charge that was made before by its idempotency
- * key and by nothing else, so whoever repeats a request without a key pays twice.
+ * key and by nothing else, so whoever repeats a request without a key pays twice. Charges above a limit are refused.
  */
 import { Duration, Effect, Schema } from "effect"
 import { Idempotency } from "effect-integration/http"
@@ -14,19 +14,21 @@ export interface Provider {
   readonly url: string
   /** Every charge that was booked, whether the caller was told or not. */
   readonly ledger: Effect.Effect<ReadonlyArray<typeof Charge.Type>>
+  /** What was refused before is accepted from now on. */
+  readonly liftLimit: Effect.Effect<void>
 }
 
-const latency = Duration.millis(150)
+const latency = Duration.millis(80)
 const unavailable = Reply.text(503, "<html>Service Unavailable</html>", "text/html")
 
-/** What the caller sees, once the charge is booked or not. */
-const replyTo = (fault: Fault, book: () => typeof Charge.Type): Reply.Reply => {
+/** What the caller sees, once the charge is booked or not. `book` gives the receipt, or refuses. */
+const replyTo = (fault: Fault, book: () => Reply.Reply): Reply.Reply => {
   switch (fault) {
     case "none":
     case "expire tokens":
-      return Reply.delay(latency, Reply.json(200, book()))
+      return Reply.delay(latency, book())
     case "slow":
-      return Reply.delay(Duration.times(latency, 2), Reply.json(200, book()))
+      return Reply.delay(Duration.times(latency, 2), book())
     case "error after booking":
       book()
       return Reply.json(500, { code: "OOPS", message: "booked, but the receipt could not be printed" })
@@ -48,21 +50,23 @@ const replyTo = (fault: Fault, book: () => typeof Charge.Type): Reply.Reply => {
   }
 }
 
-export const make = Effect.fnUntraced(function* (outage: Outage) {
+export const make = Effect.fnUntraced(function* (outage: Outage, options: { readonly limit: number }) {
   const stub = yield* StubProvider.make()
   const issuer = yield* TokenIssuer.make({ clients: { [client.id]: client.secret } })
   const ledger: Array<typeof Charge.Type> = []
   const byKey = new Map<string, typeof Charge.Type>()
+  let { limit } = options
 
-  const book = (request: RecordedRequest, given: typeof NewCharge.Type): typeof Charge.Type => {
+  const book = (request: RecordedRequest, given: typeof NewCharge.Type): Reply.Reply => {
+    if (given.amount > limit) return Reply.json(422, { code: "AMOUNT_TOO_HIGH", message: "above the agreed limit" })
     const header = request.headers["idempotency-key"]
     const key = header === undefined ? undefined : Idempotency.parse(header)
     const known = key === undefined ? undefined : byKey.get(key)
-    if (known !== undefined) return known
+    if (known !== undefined) return Reply.json(200, known)
     const charge = { id: `ch-${ledger.length + 1}`, ...given }
     ledger.push(charge)
     if (key !== undefined) byKey.set(key, charge)
-    return charge
+    return Reply.json(200, charge)
   }
 
   yield* stub.on("POST /oauth/token", issuer.endpoint)
@@ -79,6 +83,12 @@ export const make = Effect.fnUntraced(function* (outage: Outage) {
     )
   )
 
-  const provider: Provider = { url: stub.url, ledger: Effect.sync(() => ledger) }
+  const provider: Provider = {
+    url: stub.url,
+    ledger: Effect.sync(() => ledger),
+    liftLimit: Effect.sync(() => {
+      limit = Infinity
+    })
+  }
   return provider
 })

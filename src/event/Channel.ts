@@ -25,6 +25,7 @@
  */
 import * as Duration from "effect/Duration"
 import * as Option from "../internal/option.ts"
+import * as Telemetry from "../Telemetry.ts"
 import * as Codec from "./Codec.ts"
 import type * as EventType from "./EventType.ts"
 import * as Ordering from "./Ordering.ts"
@@ -183,12 +184,16 @@ export const make = <
   const types = events.map((each) => each.type)
   if (new Set(types).size < types.length) Option.reject(where, "events", types, "event types that differ")
   const ordering = given.ordering ?? Ordering.none
+  if (given.existing?.queue === "") Option.reject(where, "existing.queue", "", "the name of a queue")
   const partitions = Option.number(where, "partitions", given.partitions ?? 1, { min: 1, max: 1024, integer: true })
   if (given.existing !== undefined && partitions > 1) {
     Option.reject(where, "partitions", partitions, "1 where the queue is an existing one")
   }
+  legal("name", name)
+  // Two channels whose metrics would be the same are refused here, and not when something is published.
+  Telemetry.recorder(name)
   return {
-    name: legal("name", name) as Name,
+    name,
     events,
     ordering: ordering as Order,
     partitions,

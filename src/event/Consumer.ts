@@ -83,6 +83,11 @@ import * as Parking from "./Parking.ts"
 /**
  * Handles the events of a type. It fails only with errors that say what is to be done about them.
  *
+ * **Gotchas**
+ *
+ * The event of a handler made by `Effect.fn` must be annotated, since TypeScript does not infer it there:
+ * `Effect.fn("placed")(function* (event: EventType.Event<typeof OrderPlaced>) { ... })`.
+ *
  * @category models
  * @since 0.1.0
  */
@@ -93,10 +98,10 @@ export type Handlers<Events extends EventType.Any> = {
   readonly [E in Events as E["type"]]: Handler<EventType.Event<E>>
 }
 
-type Foreign<H, Events extends EventType.Any> =
-  Exclude<keyof H, Events["type"]> extends never
-    ? unknown
-    : { readonly handlers: { readonly [K in Exclude<keyof H, Events["type"]>]: "not an event type of this channel" } }
+/** Refuses handlers of other events. No conditional type, or the parameters of generator handlers would not be inferred. */
+type Foreign<H, Events extends EventType.Any> = {
+  readonly handlers: { readonly [K in Exclude<keyof H, Events["type"]>]: "not an event type of this channel" }
+}
 
 type Result<H> = { [K in keyof H]: H[K] extends (...args: any) => infer A ? A : never }[keyof H]
 
@@ -180,7 +185,7 @@ export interface Options {
  *
  * **Details**
  *
- * There must be a handler for each event type of the channel, unless the channel ignores unknown events. The layer needs
+ * There must be a handler for each event type of the channel. The layer needs
  * what the handlers need, the `Broker`, a `DedupStore` where there is dedup, and `Parking` where the order is strict. Throws
  * `InvalidOption` for options that make no sense.
  *
@@ -233,6 +238,8 @@ const resolve = (
   }
   const duration = (option: string, input: Duration.Input) => Duration.millis(Option.millis(where, option, input))
   const { dedup } = options
+  // Names whose metrics would be the same are refused here, and not when the layer is built.
+  Telemetry.recorder(name)
   return {
     types: Object.keys(handlers),
     retry: options.retry,

@@ -38,7 +38,6 @@ import type { CloudEvent } from "./CloudEvent.ts"
 import type * as Consumer from "./Consumer.ts"
 import * as DedupStore from "./DedupStore.ts"
 import * as History from "./internal/history.ts"
-import { groupOf } from "./internal/keyed.ts"
 import type { Message } from "./Message.ts"
 import * as Parking from "./Parking.ts"
 
@@ -193,7 +192,7 @@ export const replay = Effect.fnUntraced(function* (
     const { key } = letter.message
     if (consumer.channel.ordering._tag !== "Strict" || key === undefined) return false
     if (Option.isNone(parking) || Option.isNone(letter.deadAt)) return false
-    const [workedAt] = yield* parking.value.lastWorked(groupOf(consumer.channel.name, consumer.name), [key])
+    const [workedAt] = yield* parking.value.lastWorked(Parking.groupOf(consumer.channel, consumer.name), [key])
     return workedAt !== undefined && workedAt > DateTime.toEpochMillis(letter.deadAt.value)
   })
 

@@ -68,6 +68,10 @@ export class DedupStoreError extends Schema.TaggedError<DedupStoreError>()("Dedu
   get errorAction(): ErrorAction.ErrorAction {
     return down
   }
+  /** No handler is to blame: whatever is not known of the store, the message keeps its attempts. */
+  get outcome(): ErrorAction.Outcome {
+    return "unprocessed"
+  }
   override get message(): string {
     return `the dedup store could not ${this.operation}: ${this.description}`
   }

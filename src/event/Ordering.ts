@@ -53,7 +53,7 @@ export const strict = <const Path extends string>(
   path: Path,
   options?: { readonly exhausted?: Strict["exhausted"] }
 ): Strict<Path> => {
-  if (!/^[^.]+(\.[^.]+)*$/.test(path)) {
+  if (typeof path !== "string" || !/^[^.]+(\.[^.]+)*$/.test(path)) {
     Option.reject("Ordering.strict", "path", path, "names of fields separated by dots, such as customer.id")
   }
   const exhausted = options?.exhausted ?? "dead-letter"

@@ -40,6 +40,10 @@ export class ParkingError extends Schema.TaggedError<ParkingError>()("ParkingErr
   get errorAction(): ErrorAction.ErrorAction {
     return down
   }
+  /** No handler is to blame: whatever is not known of the store, the message keeps its attempts. */
+  get outcome(): ErrorAction.Outcome {
+    return "unprocessed"
+  }
   override get message(): string {
     return `the store of parked messages could not ${this.operation}: ${this.description}`
   }
@@ -88,7 +92,7 @@ export interface Parked {
 }
 
 /**
- * The service. `group` stands for the group of a channel, a name that the consumer makes.
+ * The service. `group` stands for the consumers of a channel: `Parking.groupOf(Orders, "billing")`.
  *
  * @category services
  * @since 0.1.0
@@ -107,7 +111,7 @@ export class Parking extends Context.Service<
       leases: ReadonlyArray<Lease>,
       lease: Duration.Duration
     ) => Effect.Effect<ReadonlyArray<Lease>, ParkingError>
-    /** Gives leases up, and keeps that their keys were worked on until now; nothing where they were lost. */
+    /** Gives leases up; nothing where they were lost. */
     readonly release: (leases: ReadonlyArray<Lease>) => Effect.Effect<void, ParkingError>
     /**
      * Whether the lease is still held, asked within the caller's transaction where the store can: then nobody else can
@@ -158,6 +162,14 @@ export class Parking extends Context.Service<
     readonly purge: (group: string, olderThan: Duration.Duration) => Effect.Effect<number, ParkingError>
   }
 >()("effect-integration/event/Parking") {}
+
+/**
+ * What the store knows the consumers of a channel by: for `keys`, and for `resume` of a halted key.
+ *
+ * @category getters
+ * @since 0.1.0
+ */
+export const groupOf = (channel: { readonly name: string }, consumer: string): string => `${channel.name}/${consumer}`
 
 interface Waiting {
   readonly position: number
@@ -240,9 +252,7 @@ export const layerMemory: Layer.Layer<Parking> = Layer.effect(
         Effect.sync(() => {
           for (const lease of leases) {
             const key = held(lease)
-            if (key === undefined) continue
-            key.owner = undefined
-            key.workedAt = clock.currentTimeMillisUnsafe()
+            if (key !== undefined) key.owner = undefined
           }
         }),
       confirm: (lease) =>

@@ -44,7 +44,7 @@ const columnTypes = {
     bytes: "bytea",
     serial: "bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY",
     /** Of a table whose rows are updated once: room for their next version on the same page, so that indexes stay. */
-    updated: " WITH (fillfactor = 60)"
+    updated: " WITH (fillfactor = 50)"
   },
   sqlite: {
     key: "TEXT",

@@ -65,22 +65,21 @@ export const make = Effect.gen(function* () {
     options: Pick<batcher.Options<A, B, DedupStoreError>, "follow" | "abandoned" | "isSame">
   ) => {
     const failure = (description: string) => new DedupStoreError({ operation, description })
-    return batcher
-      .make<A, B, DedupStoreError | SqlError, DedupStoreError>({
-        ...options,
-        row: ({ row }) => row,
-        run: (requests) =>
-          Effect.timeoutOrElse(run(requests), {
-            duration: patience,
-            orElse: () => Effect.fail(failure(`no answer within ${Duration.format(patience)}`))
-          }),
-        isDivisible: (error) => error._tag === "SqlError" && error.reason._tag !== "ConnectionError",
-        failed: (error) => (error._tag === "SqlError" ? failed(operation)(error) : error),
-        closed: () => failure("the store was closed"),
-        maxRows: 1000,
-        // A second batch of SQLite would wait for the first.
-        maxBatches: dialect.name === "sqlite" ? 1 : 2
-      })
+    return batcher.make<A, B, DedupStoreError | SqlError, DedupStoreError>({
+      ...options,
+      row: ({ row }) => row,
+      run: (requests) =>
+        Effect.timeoutOrElse(run(requests), {
+          duration: patience,
+          orElse: () => Effect.fail(failure(`no answer within ${Duration.format(patience)}`))
+        }),
+      isDivisible: (error) => error._tag === "SqlError" && error.reason._tag !== "ConnectionError",
+      failed: (error) => (error._tag === "SqlError" ? failed(operation)(error) : error),
+      closed: () => failure("the store was closed"),
+      maxRows: 1000,
+      // A second batch of SQLite would wait for the first.
+      maxBatches: dialect.name === "sqlite" ? 1 : 2
+    })
   }
 
   type Owned = Event & { readonly token: number }

@@ -12,7 +12,9 @@ globalThis.gc ??= runInNewContext("gc")
 
 const suites: Record<string, () => Promise<ReadonlyArray<Row>>> = {
   policy: async () => (await import("./policy.ts")).run(),
-  http: async () => (await import("./http.ts")).run()
+  http: async () => (await import("./http.ts")).run(),
+  dedup: async () => (await import("./dedup.ts")).run(),
+  rabbitmq: async () => (await import("./rabbitmq.ts")).run()
 }
 
 const args = process.argv.slice(2)

@@ -1,3 +1,4 @@
+import { assert } from "@effect/vitest"
 import { Effect } from "effect"
 import * as childProcess from "node:child_process"
 import { root } from "../house/Sources.ts"
@@ -8,14 +9,24 @@ export interface Ended {
   readonly stderr: string
 }
 
-/** Runs an example as its readers do, until it ends by itself; `onFirstOutput` may end it with a signal. */
+export interface Options {
+  /** The servers that the example uses. Default: none, also where the environment names some. */
+  readonly env?: { readonly AMQP_URL?: string; readonly DATABASE_URL?: string }
+  /** May end it with a signal. */
+  readonly onFirstOutput?: (child: childProcess.ChildProcess) => void
+}
+
+/** Runs an example as its readers do, until it ends by itself. */
 export const run = (
   file: string,
   args: ReadonlyArray<string> = [],
-  onFirstOutput?: (child: childProcess.ChildProcess) => void
+  { env, onFirstOutput }: Options = {}
 ): Effect.Effect<Ended> =>
   Effect.callback((resume) => {
-    const child = childProcess.spawn(process.execPath, ["--import", "tsx", file, ...args], { cwd: root })
+    const child = childProcess.spawn(process.execPath, ["--import", "tsx", file, ...args], {
+      cwd: root,
+      env: { ...process.env, AMQP_URL: undefined, DATABASE_URL: undefined, ...env }
+    })
     let stdout = ""
     let stderr = ""
     child.stdout.setEncoding("utf8").on("data", (text: string) => {
@@ -29,3 +40,14 @@ export const run = (
     child.on("close", (code) => resume(Effect.succeed({ code, stdout, stderr })))
     return Effect.sync(() => void child.kill("SIGKILL"))
   })
+
+/** Whether an example ended well, and said these texts in this order. */
+export const assertSays = ({ code, stderr, stdout }: Ended, expected: ReadonlyArray<string>): void => {
+  assert.strictEqual(code, 0, stderr + stdout)
+  let from = 0
+  for (const text of expected) {
+    const at = stdout.indexOf(text, from)
+    assert.isAtLeast(at, 0, `"${text}" is not in its place in:\n${stdout}`)
+    from = at + text.length
+  }
+}

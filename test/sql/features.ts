@@ -45,6 +45,62 @@ export const features: Readonly<Record<string, (one: Sql, two: Sql) => Effect.Ef
       assert.isFalse(yield* dedup.complete("takes over", event("1"), claim._tag === "Claimed" ? claim.token : 0))
     }),
 
+  "a claim that is gone cannot be renewed, released or completed, ever, and leaves its event free": (one, two) =>
+    Effect.gen(function* () {
+      const { dedup } = yield* stores(one)
+      const { dedup: other } = yield* stores(two)
+      const claim = yield* dedup.claim("gone", event("1"), Duration.zero)
+      assert(claim._tag === "Claimed")
+      assert.strictEqual(yield* other.purge("gone", Duration.zero), 1)
+      const late = Effect.gen(function* () {
+        assert.isFalse(yield* dedup.renew("gone", event("1"), claim.token, Duration.infinity))
+        yield* dedup.release("gone", event("1"), claim.token)
+        assert.isFalse(yield* dedup.complete("gone", event("1"), claim.token))
+      })
+      yield* Effect.repeat(late, { times: 2 })
+      assert.deepStrictEqual(yield* other.processed("gone", [event("1")]), [false])
+      const next = yield* other.claim("gone", event("1"), long)
+      assert(next._tag === "Claimed" && next.token > claim.token)
+      yield* late
+      assert.isTrue(yield* other.complete("gone", event("1"), next.token))
+      yield* late
+    }),
+
+  "events of several groups and sources are answered each for itself in one batch": (one) =>
+    Effect.gen(function* () {
+      const { dedup } = yield* stores(one)
+      const asked = ["a", "b"].flatMap((group) =>
+        ["s", 's"\\,{}', "NULL"].flatMap((source) =>
+          ["1", "", "é\u{1f980}'"].map((id) => ({ group, event: { source, id } }))
+        )
+      )
+      const odd = asked.filter((_, n) => n % 2 === 1)
+      const claims = (all: typeof asked) =>
+        Effect.forEach(all, ({ event, group }) => dedup.claim(`several ${group}`, event, long), {
+          concurrency: "unbounded"
+        })
+      const first = yield* claims(odd)
+      assert.isTrue(first.every(({ _tag }) => _tag === "Claimed"))
+      const completed = yield* Effect.forEach(
+        odd,
+        ({ event, group }, n) => {
+          const claim = first[n]!
+          // Every third has lost its token.
+          const token = claim._tag === "Claimed" ? claim.token + (n % 3 === 2 ? 1 : 0) : 0
+          return dedup.complete(`several ${group}`, event, token)
+        },
+        { concurrency: "unbounded" }
+      )
+      assert.deepStrictEqual(
+        completed,
+        odd.map((_, n) => n % 3 !== 2)
+      )
+      assert.deepStrictEqual(
+        (yield* claims(asked)).map(({ _tag }) => _tag),
+        asked.map((_, n) => (n % 2 === 0 ? "Claimed" : (n >> 1) % 3 === 2 ? "Running" : "Processed"))
+      )
+    }),
+
   "an error of SQL in the effect of a transaction stays the effect's": (one) =>
     Effect.gen(function* () {
       const { dedup } = yield* stores(one)

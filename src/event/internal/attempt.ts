@@ -90,24 +90,25 @@ export class Attempts {
       const { event, history } = work
       if (work.redeliveries >= maxRedeliveries) {
         const attempts = history.failures + work.redeliveries
-        yield* report(name, event, crashed, { what: "goes to the dead letters", attempt: attempts, ends: true })
+        yield* report(name, event, crashed, { what: this.#fate, attempt: attempts, ends: true })
         return { _tag: "Dead", reason: "delivery-limit", error: textOf(crashed.error), attempts }
       }
       const heldUntil = monotonicMillis(alarm.clock) + heldMillis
       const random = Context.get(context, Random.Random)
       /** How many successes there had been when this message was last stopped by an outage. */
       let outageAt: number | undefined
-      const progress: Progress = { token: undefined }
+      const progress: Progress = { handled: undefined }
       for (;;) {
         const entrance = gate.isOpen ? "open" : yield* gate.enter(heldUntil)
-        if (entrance === "closing") return yield* this.#giveUp(work, progress)
-        if (entrance === "held") {
+        if (entrance === "held" || entrance === "closing") {
           yield* this.#giveUp(work, progress)
+          // Giving it back would count as a redelivery, as if its handler had died.
           return { _tag: "Again", millis: 0, failures: history.failures }
         }
         if (!work.isLive()) {
           gate.undecided(entrance)
-          return yield* this.#giveUp(work, progress)
+          yield* this.#giveUp(work, progress)
+          return giveBack
         }
         const outcome = yield* this.#round(work, progress, begun, lease)
         if (outcome._tag === "Handled") {
@@ -128,6 +129,12 @@ export class Attempts {
         outageAt = gate.successes
       }
     })
+  }
+
+  /** What becomes of a message that is given up. */
+  get #fate(): string {
+    const { ordering } = this.#setup.channel
+    return ordering._tag === "Strict" && ordering.exhausted === "halt" ? "halts its key" : "goes to the dead letters"
   }
 
   /** The decision about a failed round; `undefined` where an outage is to be waited out. */
@@ -165,7 +172,7 @@ export class Attempts {
     }
     if (verdict.reason === "rejected") gate.succeeded(entrance)
     else gate.undecided(entrance)
-    const what = `goes to the dead letters (${verdict.reason}, attempt ${attempt})`
+    const what = `${this.#fate} (${verdict.reason}, attempt ${attempt})`
     const dead: Decision = { _tag: "Dead", reason: verdict.reason, error: textOf(problem.error), attempts: attempt }
     return Effect.as(report(name, event, problem, { what, attempt, ends: true }), dead)
   }
@@ -179,8 +186,9 @@ export class Attempts {
     const { dedup, store } = this.#setup
     if (store === undefined || dedup === undefined) return this.#handle(work, lease?.token, begun)
     if (dedup.mode === "transactional") return this.#inTransaction(work, store, begun, lease)
-    if (progress.token !== undefined) return this.#complete(work, store, progress.token)
-    const { lease: leaseTime, name } = this.#setup
+    if (progress.handled !== undefined) return this.#complete(work, store, progress.handled)
+    const { alarm, lease: leaseTime, name } = this.#setup
+    const until = monotonicMillis(alarm.clock) + Duration.toMillis(leaseTime)
     return Effect.matchCauseEffect(store.claim(name, work.event, leaseTime), {
       onFailure: (cause) => Effect.succeed(failed(problemOf(cause))),
       onSuccess: (claimed) => {
@@ -189,18 +197,18 @@ export class Attempts {
           return Effect.succeed<Outcome>({ _tag: "Elsewhere", remaining: claimed.remaining })
         }
         const { token } = claimed
-        const claim: Claim = { event: work.event, token, handling: undefined, old: false }
+        const claim: Claim = { event: work.event, token, handling: undefined, until }
         this.claims.add(claim)
         const watched = (handling: Handling) => {
           claim.handling = handling
           begun?.(handling)
         }
         return Effect.flatMap(this.#handle(work, lease?.token ?? token, watched), (outcome) => {
-          this.claims.delete(claim)
           if (outcome._tag === "Handled") {
-            progress.token = token
-            return this.#complete(work, store, token)
+            progress.handled = claim
+            return this.#complete(work, store, claim)
           }
+          this.claims.delete(claim)
           return Effect.as(Effect.ignore(store.release(name, work.event, token), { log: "Debug" }), outcome)
         })
       }
@@ -208,12 +216,13 @@ export class Attempts {
   }
 
   /** What was handled and could not be marked is marked later, and not handled again meanwhile. */
-  #complete(work: Work, store: NonNullable<Setup["store"]>, token: number): Effect.Effect<Outcome> {
+  #complete(work: Work, store: NonNullable<Setup["store"]>, claim: Claim): Effect.Effect<Outcome> {
     const { name } = this.#setup
-    return Effect.matchCauseEffect(store.complete(name, work.event, token), {
+    return Effect.matchCauseEffect(store.complete(name, work.event, claim.token), {
       onFailure: (cause) => Effect.succeed(failed(problemOf(cause))),
-      onSuccess: (held) =>
-        held
+      onSuccess: (held) => {
+        this.claims.delete(claim)
+        return held
           ? Effect.succeed(handled)
           : Effect.as(
               Effect.logWarning(
@@ -222,13 +231,16 @@ export class Attempts {
               ),
               handled
             )
+      }
     })
   }
 
-  #giveUp(work: Work, progress: Progress): Effect.Effect<Decision> {
+  #giveUp(work: Work, progress: Progress): Effect.Effect<void> {
     const { name, store } = this.#setup
-    if (progress.token === undefined || store === undefined) return Effect.succeed(giveBack)
-    return Effect.as(Effect.ignore(store.release(name, work.event, progress.token), { log: "Debug" }), giveBack)
+    const { handled } = progress
+    if (handled === undefined || store === undefined) return Effect.void
+    this.claims.delete(handled)
+    return Effect.ignore(store.release(name, work.event, handled.token), { log: "Debug" })
   }
 
   #inTransaction(
@@ -315,7 +327,7 @@ export class Attempts {
   }
 }
 
-/** The token of an event that is handled, but not marked yet. */
+/** The claim of an event that is handled, but not marked yet. */
 interface Progress {
-  token: number | undefined
+  handled: Claim | undefined
 }

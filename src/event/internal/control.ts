@@ -47,6 +47,7 @@ export const launch = Effect.fnUntraced(function* (
   const { channel, context, name, recorder } = setup
   let paused: string | undefined
   let live: Live | undefined
+  let ending: Live | undefined
   let changed = Deferred.makeUnsafe<void>()
   const change = () => {
     const before = changed
@@ -73,9 +74,15 @@ export const launch = Effect.fnUntraced(function* (
   )
   const end = Effect.uninterruptible(
     Effect.suspend(() => {
-      const ending = live
+      if (live === undefined) return Effect.void
+      const { scope } = (ending = live)
       live = undefined
-      return ending === undefined ? Effect.void : Scope.close(ending.scope, Exit.void)
+      return Effect.ensuring(
+        Scope.close(scope, Exit.void),
+        Effect.sync(() => {
+          ending = undefined
+        })
+      )
     })
   )
 
@@ -106,7 +113,7 @@ export const launch = Effect.fnUntraced(function* (
         state:
           paused !== undefined ? "paused" : live === undefined ? "starting" : down === undefined ? "running" : "outage",
         reason: paused ?? down?.reason,
-        handling: live?.running.handling.size ?? 0
+        handling: (live ?? ending)?.running.handling.size ?? 0
       }
     }),
     pause: (reason) =>

@@ -1,4 +1,5 @@
 import type * as Cause from "effect/Cause"
+import * as Duration from "effect/Duration"
 import * as ErrorAction from "../../policy/ErrorAction.ts"
 import type * as RetryPolicy from "../../policy/RetryPolicy.ts"
 
@@ -56,7 +57,9 @@ export const decide = (
   if (action.outage && (unprocessed || !options.alone)) return { _tag: "Outage", problem }
   if (action.kind === "fail" && !action.outage) return { _tag: "Dead", problem, reason: "rejected" }
   const retryAfter = ErrorAction.retryAfterMillis(error)
-  const millis = options.retry?.delayMillis(options.failures, 0, options.random, retryAfter)
+  const before = options.retry?.delays[options.failures - 1]
+  const previous = before === undefined ? 0 : Duration.toMillis(before)
+  const millis = options.retry?.delayMillis(options.failures, previous, options.random, retryAfter)
   if (millis !== undefined) return { _tag: "Again", problem, millis }
   return { _tag: "Dead", problem, reason: action === defect ? "defect" : "exhausted" }
 }

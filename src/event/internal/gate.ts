@@ -21,7 +21,10 @@ interface Waiter {
 
 const open: State = { _tag: "Open" }
 
-/** Milliseconds of the first pause where the error does not say how long, doubled each time up to the longest. */
+/**
+ * Milliseconds of the first pause where the error does not say how long, doubled each time up to the longest. No pause is
+ * shorter, whatever the error says: a Retry-After of zero would be a loop.
+ */
 const firstPause = 1000
 const longestPause = 30_000
 
@@ -45,6 +48,9 @@ export class Gate {
   }
   get isOpen(): boolean {
     return this.#state._tag === "Open"
+  }
+  get isPaused(): boolean {
+    return this.#state._tag === "Paused"
   }
   /** Why it is closed, and until when (monotonic milliseconds). */
   get outage(): { readonly reason: string; readonly until: number | undefined } | undefined {
@@ -97,19 +103,26 @@ export class Gate {
     this.#changed(undefined)
     for (const waiter of Array.from(this.#waiters)) waiter.resume("open")
   }
-  /** The outage goes on, or begins. Gives after how many milliseconds somebody is let in. */
-  failed(entrance: Entrance, retryAfter: number | undefined, reason: string): number {
+  /** The outage goes on, or begins: somebody is let in after so many milliseconds, or a pause that doubles. */
+  failed(entrance: Entrance, retryAfter: number | undefined, reason: string): void {
     const now = monotonicMillis(this.#alarm.clock)
-    if (this.#state._tag === "Closing") return 0
-    if (this.#state._tag === "Paused") return this.#state.until - now
-    if (this.#state._tag === "Probing" && entrance !== "probe") return 0
-    const millis = retryAfter ?? Math.min(firstPause * 2 ** this.#failures, longestPause)
+    if (this.#state._tag === "Closing") return
+    if (this.#state._tag === "Paused") {
+      // Whoever was let in before may know better how long it takes.
+      if (retryAfter !== undefined && now + retryAfter > this.#state.until) this.#pause(now, retryAfter, reason)
+      return
+    }
+    if (this.#state._tag === "Probing" && entrance !== "probe") return
+    const backoff = Math.min(firstPause * 2 ** this.#failures, longestPause)
     this.#failures++
     if (this.#state._tag === "Open") this.#changed(reason)
+    this.#pause(now, retryAfter === undefined ? backoff : Math.max(retryAfter, firstPause), reason)
+  }
+  #pause(now: number, millis: number, reason: string): void {
+    if (this.#wake !== undefined) this.#alarm.remove(this.#wake)
     this.#state = { _tag: "Paused", until: now + millis, reason }
     this.#wake = { at: now + millis, place: -1, order: 0, fire: () => this.#probe(reason) }
     this.#alarm.add(this.#wake, now, this.#context)
-    return millis
   }
   /** The probe has told nothing: the next one is let in. */
   undecided(entrance: Entrance): void {

@@ -4,11 +4,13 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type { Entry } from "../../internal/alarm.ts"
 import { monotonicMillis } from "../../internal/monotonic.ts"
+import * as ErrorAction from "../../policy/ErrorAction.ts"
 import * as Broker from "../Broker.ts"
 import type * as Ordering from "../Ordering.ts"
-import type * as Parking from "../Parking.ts"
+import * as Parking from "../Parking.ts"
 import type { Attempts, Decision } from "./attempt.ts"
 import { problemOf } from "./decision.ts"
+import type { Entrance } from "./gate.ts"
 import * as History from "./history.ts"
 import { textOf } from "./report.ts"
 import * as Settling from "./settling.ts"
@@ -32,6 +34,8 @@ interface Chain {
   /** How many messages are parked, as long as the lease is held. */
   parked: number
   halted: boolean
+  /** Whether the store is to be told of the next success. */
+  unconfirmed: boolean
   wake: Entry | undefined
   handling: Handling | undefined
 }
@@ -74,7 +78,7 @@ export class Keyed {
     this.#ordering = ordering
     this.#owner = owner
     this.#fork = fork
-    this.#group = groupOf(setup.channel.name, setup.name)
+    this.#group = Parking.groupOf(setup.channel, setup.name)
     this.#leaseMillis = Duration.toMillis(setup.lease)
   }
 
@@ -85,38 +89,55 @@ export class Keyed {
   /** Keys that were parked by others, or before this process began. */
   get lookOut(): Effect.Effect<void> {
     return Effect.suspend(() => {
-      if (!this.#session.gate.isOpen) return Effect.void
+      if (this.#session.gate.isPaused || this.#closed) return Effect.void
       return Effect.match(this.#parking.due(this.#group, lookout), {
         onSuccess: (keys) => {
           for (const key of keys) if (!this.#chains.has(key)) this.#add(key, look)
         },
-        onFailure: (error) => void this.#session.gate.failed("open", undefined, textOf(error))
+        // The next look is soon.
+        onFailure: () => {}
       })
     })
   }
 
-  /** Prolongs the leases of keys that are worked on, and gives up those of idle and of halted keys. */
+  /**
+   * Prolongs the leases of keys that are worked on, and gives up those of idle and of halted keys. A handler is stopped
+   * when its lease was taken over, or is over because it could not be prolonged.
+   */
   get renew(): Effect.Effect<void> {
     return Effect.gen({ self: this }, function* () {
       const held = Array.from(this.#chains.values()).filter((chain) => chain.lease !== undefined)
       const busy = held.filter((chain) => chain.running && !chain.halted)
       const idle = held.filter((chain) => !chain.running)
       const before = this.#now()
-      const lost = yield* this.#parking.renew(
-        busy.map((chain) => chain.lease!),
-        this.#setup.lease
+      const leases = busy.map((chain) => chain.lease!)
+      const renewed = yield* Effect.exit(
+        Effect.timeout(this.#parking.renew(leases, this.#setup.lease), this.#leaseMillis / 3)
       )
-      const lostTokens = new Set(lost.map((lease) => lease.token))
-      for (const chain of busy) {
-        if (chain.lease === undefined) continue
-        if (lostTokens.has(chain.lease.token)) {
-          chain.lease = undefined
-          chain.handling?.stop("lost")
-        } else chain.leasedUntil = before + this.#leaseMillis
-      }
+      const lost = renewed._tag === "Success" ? new Set(renewed.value.map((lease) => lease.token)) : undefined
+      busy.forEach((chain, index) => {
+        if (chain.lease !== leases[index]) return
+        if (lost === undefined) {
+          // A lease has room for one round that fails.
+          if (chain.leasedUntil <= this.#now() + this.#leaseMillis / 3) this.#endAt(chain, chain.leasedUntil)
+        } else if (lost.has(chain.lease!.token)) this.#end(chain)
+        else chain.leasedUntil = before + this.#leaseMillis
+      })
       const idleLeases = idle.flatMap((chain) => (chain.running ? [] : [this.#forget(chain)]))
       yield* this.#parking.release(idleLeases)
     }).pipe(Effect.ignore({ log: "Debug" }))
+  }
+
+  #end(chain: Chain): void {
+    chain.lease = undefined
+    chain.handling?.stop("lost")
+  }
+  #endAt(chain: Chain, at: number): void {
+    const { alarm, context } = this.#setup
+    const fire = () => {
+      if (chain.lease !== undefined && chain.leasedUntil === at) this.#end(chain)
+    }
+    alarm.add({ at, place: -1, order: 0, fire }, this.#now(), context)
   }
 
   /** What waits is not begun with any more. */
@@ -163,6 +184,7 @@ export class Keyed {
         leasedUntil: 0,
         parked: 0,
         halted: false,
+        unconfirmed: true,
         wake: undefined,
         handling: undefined
       }
@@ -181,11 +203,15 @@ export class Keyed {
   #work(chain: Chain): Effect.Effect<void> {
     return Effect.gen({ self: this }, function* () {
       for (let task = chain.tasks.shift(); task !== undefined; task = chain.tasks.shift()) {
-        const lease = this.#closed ? undefined : yield* this.#hold(chain)
-        if (lease === undefined) {
-          if (task._tag === "Delivered") yield* Settling.carryOut(this.#setup, task.delivery, { _tag: "Return" })
-        } else if (task._tag === "Look") yield* this.#workOff(chain, lease)
-        else yield* this.#deliver(chain, lease, task.delivery, task.work)
+        // Where the lease was lost, the same is tried again under the next one: its successors are to wait.
+        for (let again = true; again;) {
+          const lease = this.#closed ? undefined : yield* this.#hold(chain)
+          again = false
+          if (lease === undefined) {
+            if (task._tag === "Delivered") yield* this.#handBack(chain, task.delivery, task.work)
+          } else if (task._tag === "Look") yield* this.#workOff(chain, lease)
+          else again = yield* this.#deliver(chain, lease, task.delivery, task.work)
+        }
       }
       chain.running = false
       // Without a lease there is nothing worth remembering.
@@ -199,18 +225,21 @@ export class Keyed {
     return Effect.gen({ self: this }, function* () {
       while (!this.#closed) {
         if (chain.lease !== undefined && this.#holds(chain, chain.lease)) return chain.lease
+        const entrance = gate.isOpen ? "open" : yield* gate.enter(Infinity)
+        if (entrance === "closing") return undefined
         const before = this.#now()
         const exit = yield* Effect.exit(this.#parking.acquire(this.#group, chain.key, this.#owner, this.#setup.lease))
         if (exit._tag === "Failure") {
-          const entrance = gate.isOpen ? "open" : yield* gate.enter(Infinity)
           gate.failed(entrance, undefined, textOf(problemOf(exit.cause).error))
-          gate.undecided(yield* gate.enter(Infinity))
           continue
         }
+        gate.undecided(entrance)
         if (exit.value._tag === "Acquired") {
           const { halted, lease, parked } = exit.value
           if (parked > 0 && chain.wake === undefined && !chain.tasks.includes(look)) chain.tasks.push(look)
-          Object.assign(chain, { lease, parked, halted, leasedUntil: before + this.#leaseMillis })
+          const isNew = chain.lease?.token !== lease.token
+          const leasedUntil = before + this.#leaseMillis
+          Object.assign(chain, { lease, parked, halted, leasedUntil, unconfirmed: chain.unconfirmed || isNew })
           return lease
         }
         chain.lease = undefined
@@ -221,24 +250,40 @@ export class Keyed {
     })
   }
 
-  #deliver(chain: Chain, lease: Parking.Lease, delivery: Broker.Delivery, work: Work): Effect.Effect<void> {
+  /** Works on a delivery; says whether it is to be done again, because the lease was lost and the delivery was not. */
+  #deliver(chain: Chain, lease: Parking.Lease, delivery: Broker.Delivery, work: Work): Effect.Effect<boolean> {
     return Effect.gen({ self: this }, function* () {
-      if (!delivery.isLive()) return
-      if (chain.parked > 0) return yield* this.#park(chain, lease, delivery, work, 0, work.history.failures)
+      if (!delivery.isLive()) return false
+      if (chain.parked > 0) {
+        return (yield* this.#park(chain, lease, delivery, work, 0, work.history.failures)) === "lost"
+      }
       const isLive = () => delivery.isLive() && this.#holds(chain, lease)
       const decision = yield* this.#attempt(chain, lease, { ...work, isLive })
-      if (decision._tag === "Again") {
-        return yield* this.#park(chain, lease, delivery, work, decision.millis, decision.failures)
+      switch (decision._tag) {
+        case "Done":
+          yield* this.#worked(chain, lease, decision.outcome)
+          yield* Settling.carryOut(this.#setup, delivery, decision)
+          return false
+        case "Again":
+          return (yield* this.#park(chain, lease, delivery, work, decision.millis, decision.failures)) === "lost"
+        case "Dead":
+          if (this.#ordering.exhausted === "halt") {
+            const parked = yield* this.#park(chain, lease, delivery, work, 0, work.history.failures)
+            if (parked === "parked") yield* this.#halt(chain, lease, decision)
+            return parked === "lost"
+          }
+          chain.unconfirmed = true
+          yield* Settling.carryOut(this.#setup, delivery, decision)
+          return false
+        case "Return":
+          if (!this.#closed && delivery.isLive()) return true
+          yield* Settling.carryOut(this.#setup, delivery, decision)
+          return false
       }
-      if (decision._tag === "Dead" && this.#ordering.exhausted === "halt") {
-        const parked = yield* this.#park(chain, lease, delivery, work, 0, decision.attempts)
-        return parked ? yield* this.#halt(chain, lease, decision) : undefined
-      }
-      yield* Settling.carryOut(this.#setup, delivery, decision)
     })
   }
 
-  /** Parks a delivery behind those of its key. Where the lease or the store is gone, it goes back to the broker. */
+  /** Parks a delivery behind those of its key; `lost` where the lease was, and the delivery was not. */
   #park(
     chain: Chain,
     lease: Parking.Lease,
@@ -246,21 +291,51 @@ export class Keyed {
     work: Work,
     millis: number,
     failures: number
-  ): Effect.Effect<boolean> {
+  ): Effect.Effect<"parked" | "lost" | "gone"> {
+    const { gate } = this.#session
     return Effect.gen({ self: this }, function* () {
       const headers = yield* Settling.againHeaders(work.message, failures)
       const message = { ...work.message, headers: { ...work.message.headers, ...headers } }
-      const parked = yield* Effect.exit(this.#parking.park(lease, work.event, message, Duration.millis(millis)))
-      if (parked._tag === "Failure" || !parked.value) {
-        if (parked._tag === "Success") chain.lease = undefined
-        else this.#session.gate.failed("open", undefined, textOf(problemOf(parked.cause).error))
-        yield* Settling.carryOut(this.#setup, delivery, { _tag: "Return" })
-        return false
+      for (let entrance: Entrance = "open"; ;) {
+        const parked = yield* Effect.exit(this.#parking.park(lease, work.event, message, Duration.millis(millis)))
+        if (parked._tag === "Success") {
+          gate.undecided(entrance)
+          if (!parked.value) {
+            this.#lose(chain, lease)
+            return !this.#closed && delivery.isLive() ? "lost" : "gone"
+          }
+          if (chain.parked++ === 0) this.#wakeIn(chain, millis)
+          yield* Settling.settle(this.#setup, delivery, Broker.Settlement.Ack(), "parked")
+          return "parked"
+        }
+        // While the store is down it stays in hand, or its successors would overtake it.
+        gate.failed(entrance, undefined, textOf(problemOf(parked.cause).error))
+        entrance = yield* gate.enter(Infinity)
+        if (entrance === "closing") {
+          yield* Settling.carryOut(this.#setup, delivery, { _tag: "Return" })
+          return "gone"
+        }
       }
-      if (chain.parked++ === 0) this.#wakeIn(chain, millis)
-      yield* Settling.settle(this.#setup, delivery, Broker.Settlement.Ack(), "parked")
-      return true
     })
+  }
+
+  /**
+   * Gives back what was not begun with. Each time counts as a redelivery, so what was given back before is rather parked,
+   * where the key is held.
+   */
+  #handBack(chain: Chain, delivery: Broker.Delivery, work: Work): Effect.Effect<unknown> {
+    const { lease } = chain
+    if (work.redeliveries === 0 || lease === undefined || !this.#holds(chain, lease)) {
+      return Settling.carryOut(this.#setup, delivery, { _tag: "Return" })
+    }
+    return this.#park(chain, lease, delivery, work, 0, work.history.failures)
+  }
+
+  /** Keeps that the key was worked on, where that was not known since its last dead letter. */
+  #worked(chain: Chain, lease: Parking.Lease, outcome: string): Effect.Effect<void> {
+    if (!chain.unconfirmed || outcome === "duplicate") return Effect.void
+    chain.unconfirmed = false
+    return Effect.ignore(this.#parking.confirm(lease), { log: "Debug" })
   }
 
   #attempt(chain: Chain, lease: Parking.Lease, work: Work): Effect.Effect<Decision> {
@@ -277,12 +352,11 @@ export class Keyed {
   #halt(chain: Chain, lease: Parking.Lease, death: Extract<Decision, { readonly _tag: "Dead" }>): Effect.Effect<void> {
     chain.halted = true
     const { name } = this.#setup
-    const halted = Effect.logError(
-      `${name}: key ${chain.key} is halted (${death.reason}): correct the cause, then resume the key`
-    )
-    return Effect.andThen(
-      halted,
-      Effect.ignore(this.#parking.halt(lease, `${death.reason}: ${death.error}`), { log: true })
+    const message = `${name}: key ${chain.key} is halted (${death.reason}): correct the cause, then resume the key`
+    const notice = { kind: "alert", integration: name, message, error: death.error, requestId: undefined } as const
+    return Effect.logError(message).pipe(
+      Effect.andThen(ErrorAction.notify(notice)),
+      Effect.andThen(Effect.ignore(this.#parking.halt(lease, `${death.reason}: ${death.error}`), { log: true }))
     )
   }
 
@@ -317,7 +391,7 @@ export class Keyed {
       const history = History.read(message)
       // What kills its process would do so for ever, since no broker counts it any more.
       const begun = History.started(message, history.starts + 1)
-      if (!(yield* this.#parking.postpone(lease, position, begun, Duration.zero))) return this.#lose(chain)
+      if (!(yield* this.#parking.postpone(lease, position, begun, Duration.zero))) return this.#lose(chain, lease)
       const { event, key } = reading
       const redeliveries = Math.min(history.starts, maxRedeliveries)
       const decision = yield* this.#attempt(chain, lease, {
@@ -331,9 +405,13 @@ export class Keyed {
       recorder.delivery(`parked: ${decision._tag === "Done" ? decision.outcome : decision._tag}`, context)
       switch (decision._tag) {
         case "Done":
-          return yield* this.#next(chain, this.#parking.remove(lease, position))
+          yield* this.#worked(chain, lease, decision.outcome)
+          return yield* this.#next(chain, lease, position)
         case "Dead":
-          if (this.#ordering.exhausted === "halt") return yield* this.#halt(chain, lease, decision)
+          if (this.#ordering.exhausted === "halt") {
+            yield* this.#parking.postpone(lease, position, History.started(message, 0), Duration.zero)
+            return yield* this.#halt(chain, lease, decision)
+          }
           return yield* this.#bury(chain, lease, position, message, decision)
         case "Return":
           return chain.lease === lease
@@ -364,7 +442,7 @@ export class Keyed {
       const headers = yield* Settling.againHeaders(message, failures)
       const changed = History.started({ ...message, headers: { ...message.headers, ...headers } }, 0)
       const held = yield* this.#parking.postpone(lease, position, changed, Duration.millis(millis))
-      if (!held) return this.#lose(chain)
+      if (!held) return this.#lose(chain, lease)
       this.#wakeIn(chain, millis)
     })
   }
@@ -381,27 +459,22 @@ export class Keyed {
       const headers = yield* Settling.deadHeaders(this.#setup, message, death)
       const letter = History.started({ ...message, headers: { ...message.headers, ...headers } }, 0)
       yield* broker.deadLetters({ channel, group: name }).add(letter)
-      yield* this.#next(chain, this.#parking.remove(lease, position))
+      chain.unconfirmed = true
+      yield* this.#next(chain, lease, position)
     })
   }
 
-  #next(
-    chain: Chain,
-    removed: Effect.Effect<boolean, Parking.ParkingError>
-  ): Effect.Effect<void, Parking.ParkingError> {
-    return Effect.map(removed, (held) => {
-      if (!held) return this.#lose(chain)
+  #next(chain: Chain, lease: Parking.Lease, position: number): Effect.Effect<void, Parking.ParkingError> {
+    return Effect.map(this.#parking.remove(lease, position), (held) => {
+      if (!held) return this.#lose(chain, lease)
       chain.parked = Math.max(0, chain.parked - 1)
       if (!this.#closed) chain.tasks.unshift(look)
     })
   }
 
-  #lose(chain: Chain): void {
-    chain.lease = undefined
+  #lose(chain: Chain, lease: Parking.Lease): void {
+    if (chain.lease === lease) chain.lease = undefined
   }
 }
-
-/** What the store knows the consumers of a channel by. */
-export const groupOf = (channel: string, group: string): string => `${channel}/${group}`
 
 const unreadable = { reason: "invalid", error: "the parked message can no longer be read", attempts: 0 }

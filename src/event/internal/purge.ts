@@ -1,6 +1,6 @@
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import { groupOf } from "./keyed.ts"
+import * as Parking from "../Parking.ts"
 import type { Setup } from "./setup.ts"
 
 const shortest = Duration.seconds(1)
@@ -14,7 +14,7 @@ export const run = (setup: Setup): Effect.Effect<never> => {
   const purged = Effect.all(
     [
       ...(dedup === undefined || store === undefined ? [] : [store.purge(name, dedup.window)]),
-      ...(parking === undefined ? [] : [parking.purge(groupOf(channel.name, name), window)])
+      ...(parking === undefined ? [] : [parking.purge(Parking.groupOf(channel, name), window)])
     ],
     { discard: true }
   )

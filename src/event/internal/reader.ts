@@ -69,7 +69,7 @@ export const make = (channel: Channel.Any, binding: Binding): ((message: Message
       : { _tag: "Known", event: { ...event, data }, key }
   }
 
-  return (message) => {
+  const read = (message: Message): Effect.Effect<Reading> => {
     const decoded = codec.decode(message, binding)
     if (Result.isFailure(decoded)) return Effect.succeed({ _tag: "Invalid", error: decoded.failure, event: undefined })
     const event = decoded.success
@@ -91,4 +91,15 @@ export const make = (channel: Channel.Any, binding: Binding): ((message: Message
       }
     })
   }
+  // A codec of the user that throws is a message that cannot be read, and not the end of the consumer.
+  const broken: Reading = {
+    _tag: "Invalid",
+    error: new InvalidEvent({ attribute: "body", description: "could not be read: the codec has thrown" }),
+    event: undefined
+  }
+  return (message) =>
+    Effect.catchDefect(
+      Effect.suspend(() => read(message)),
+      () => Effect.succeed(broken)
+    )
 }

@@ -3,6 +3,7 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Queue from "effect/Queue"
 import type * as Scope from "effect/Scope"
+import { monotonicMillis } from "../../internal/monotonic.ts"
 import type * as Broker from "../Broker.ts"
 import type { BrokerError } from "../BrokerError.ts"
 import { Attempts } from "./attempt.ts"
@@ -54,6 +55,20 @@ export const run = (
         return Effect.andThen(processes.ended, keyed?.releaseAll ?? Effect.void)
       })
     )
+    // They go on while what is in hand is ended.
+    if (dedup?.mode === "claimed" && store !== undefined) {
+      yield* Effect.forkScoped(Claims.renew(setup, store, attempts.claims))
+    }
+    if (keyed !== undefined) {
+      const renewed = Effect.andThen(Effect.sleep(Duration.times(setup.lease, 1 / 3)), keyed.renew)
+      yield* Effect.forkScoped(Effect.forever(renewed))
+    }
+    // What was parked is settled at the broker already, which does not wait for it.
+    let closingAt = 0
+    yield* Effect.addFinalizer(() => {
+      const left = closingAt + Duration.toMillis(options.drain) - monotonicMillis(setup.alarm.clock)
+      return Effect.asVoid(Effect.timeoutOption(processes.ended, Math.max(left, 0)))
+    })
     const queue = yield* broker.subscribe({
       channel,
       group: name,
@@ -64,6 +79,7 @@ export const run = (
     })
     yield* Effect.addFinalizer(() =>
       Effect.sync(() => {
+        closingAt = monotonicMillis(setup.alarm.clock)
         keyed?.close()
         gate.close()
       })
@@ -138,19 +154,8 @@ export const run = (
       )
     )
     yield* Effect.forkScoped(Effect.provideContext(intake, context))
-    if (dedup?.mode === "claimed" && store !== undefined) {
-      yield* Effect.forkScoped(Claims.renew(store, name, attempts.claims, setup.lease))
-    }
     if (keyed !== undefined) {
       yield* Effect.forkScoped(Effect.forever(Effect.andThen(keyed.lookOut, Effect.sleep(lookOutEvery))))
-      yield* Effect.forkScoped(
-        Effect.forever(
-          Effect.andThen(
-            Effect.sleep(Duration.times(setup.lease, 1 / 3)),
-            Effect.suspend(() => keyed.renew)
-          )
-        )
-      )
     }
     return { gate, handling }
   })

@@ -10,7 +10,7 @@ interface Waiter<A, B, E> {
 }
 
 /** Smaller ones are not worth a round trip of their own. */
-const leastRows = 32
+const leastRows = 128
 
 interface Entry<A, B, E> {
   readonly row: string

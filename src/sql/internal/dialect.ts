@@ -65,7 +65,7 @@ export const make = (client: SqlClient.SqlClient): Dialect => {
       name: "pg",
       sql,
       // The time of this moment: that of the transaction is older where a statement has waited for a lock.
-      now: sql.literal("(extract(epoch from clock_timestamp()) * 1000)::bigint"),
+      now: sql.literal("(date_part('epoch', clock_timestamp()) * 1000)::bigint"),
       forUpdate: sql.literal("FOR UPDATE"),
       rows: (columns, rows) => {
         const names = namesOf(columns)

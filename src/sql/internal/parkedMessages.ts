@@ -161,7 +161,7 @@ export const make = (dialect: Dialect) => {
   const release = (leases: ReadonlyArray<Lease>) =>
     leases.length === 0
       ? Effect.void
-      : changeLeases(table(inOrder(leases)), sql`owner = NULL, lease_until = ${now}, worked_at = ${now}`, sql.literal(""))
+      : changeLeases(table(inOrder(leases)), sql`owner = NULL, lease_until = ${now}`, sql.literal(""))
 
   const ofKey = (group: string, key: string) =>
     sql`consumer_group = ${storedText(group)} AND message_key = ${storedText(key)}`

@@ -62,8 +62,8 @@ export const make = (dialect: Dialect) => {
     requests: ReadonlyArray<Event & { readonly lease?: number; readonly token?: number }>,
     names: keyof typeof columns
   ) =>
-    dialect.rows(
-      columns[names],
+    dialect.rows<"g" | "s" | "i" | "l" | "t">(
+      columns[names] as (typeof columns)["renewed"],
       requests.map(({ g, i, lease = 0, s, token = 0 }) => ({ g, s, i, t: token, l: lease }))
     )
 
@@ -83,12 +83,15 @@ export const make = (dialect: Dialect) => {
     }
   }
 
-  const states = (requests: ReadonlyArray<Event>, lock: Fragment = sql.literal("")) =>
-    Effect.map(
-      sql<State>`SELECT r.n, e.token, e.processed_at, e.lease_until - ${now} AS remaining
-        FROM ${table(requests, "key")} JOIN processed_events e ON ${isRow} ORDER BY r.n ${lock}`,
+  const states = (requests: ReadonlyArray<Event>, lock: Fragment = sql.literal("")) => {
+    const found = sql<State>`SELECT r.n, e.token, e.processed_at, e.lease_until - ${now} AS remaining
+      FROM ${table(requests, "key")} JOIN processed_events e ON ${isRow} ORDER BY r.n ${lock}`
+    return Effect.map(
+      // PostgreSQL plans it anew, since a plan that was made while the table was small reads all of it.
+      name === "pg" ? found.unprepared : found,
       (found) => new Map(found.map((state) => [Number(state.n), state]))
     )
+  }
 
   const refused = (state: State | undefined): Claim =>
     state !== undefined && state.processed_at !== null
@@ -139,49 +142,76 @@ export const make = (dialect: Dialect) => {
       })
     )
 
-  /** Changes the rows that still have the given token, and says which. */
-  const changeHeld =
-    (change: Fragment, names: keyof typeof columns = "owned") =>
-    (requests: ReadonlyArray<Owned & { readonly lease?: number }>): Effect.Effect<ReadonlyArray<boolean>, SqlError> => {
-      if (name === "mysql") {
-        const held = sql<{ readonly n: unknown }>`SELECT r.n FROM ${table(requests, names)}
-          JOIN processed_events e ON ${isRow} AND ${isHeld} ORDER BY r.n ${forUpdate}`
-        return sql.withTransaction(
-          Effect.tap(
-            Effect.map(held, (found) => {
-              const numbers = new Set(found.map((row) => Number(row.n)))
-              return requests.map((_, n) => numbers.has(n))
-            }),
-            (isChanged) => {
-              const changed = requests.filter((_, n) => isChanged[n])
-              return changed.length === 0
-                ? Effect.void
-                : Effect.asVoid(sql`UPDATE processed_events e JOIN ${table(changed, names)} ON ${isRow} SET ${change}`)
-            }
-          )
-        )
-      }
+  /** Changes the rows that still have the given token, and says which. `change` may use their leases by `lease`. */
+  const changeHeld = (change: (lease: Fragment) => Fragment, names: "owned" | "renewed" = "owned") =>
+    sql.onDialectOrElse({ pg: () => changeByKey, mysql: () => changeLocked, orElse: () => changeJoined })(change, names)
+
+  type Change = (
+    change: (lease: Fragment) => Fragment,
+    names: "owned" | "renewed"
+  ) => (requests: ReadonlyArray<Owned & { readonly lease?: number }>) => Effect.Effect<ReadonlyArray<boolean>, SqlError>
+
+  /**
+   * By the unique index, whatever the planner believes: a plan that was made while the table was small reads all of it
+   * when it has grown. A row that is not there comes into being as a claim that has ended, which is as good as none.
+   */
+  const changeByKey: Change = (change, names) => {
+    const set = change(sql.literal("-excluded.lease_until"))
+    const ended = sql.literal(names === "renewed" ? "-r.l" : "0")
+    return (requests) => {
       const { returned, tokenOf } = returning(requests)
-      const lease = sql.literal(names === "renewed" ? ", r.l" : "")
-      const changed =
-        name === "pg"
-          ? sql<Row>`WITH held AS (
-                SELECT r.g, r.s, r.i${lease} FROM ${table(requests, names)}
-                JOIN processed_events e ON ${isRow} AND ${isHeld} ORDER BY r.n FOR UPDATE OF e
-              )
-              UPDATE processed_events AS e SET ${change} FROM held AS r WHERE ${isRow} RETURNING ${returned}`
-          : sql<Row>`UPDATE processed_events AS e SET ${change} FROM ${table(requests, names)}
-              WHERE ${isRow} AND ${isHeld} RETURNING ${returned}`
-      return Effect.map(changed, (found) => {
-        const token = tokenOf(found)
+      const changed = sql<Row & { readonly held: unknown }>`INSERT INTO processed_events AS e
+          (consumer_group, event_source, event_id, token, lease_until, created_at)
+        SELECT r.g, r.s, r.i, r.t, ${ended}, ${now} FROM ${table(requests, names)} ORDER BY r.n
+        ON CONFLICT (consumer_group, event_source, event_id)
+        DO UPDATE SET ${set} WHERE e.token = excluded.token AND e.processed_at IS NULL AND e.lease_until > 0
+        RETURNING ${returned}, lease_until > 0 AS held`
+      return Effect.map(changed, (rows) => {
+        const token = tokenOf(rows.filter(({ held }) => held === true))
         return requests.map((request) => token(request) !== undefined)
       })
     }
+  }
 
-  const complete = changeHeld(sql`processed_at = ${now}`)
-  const renew = changeHeld(sql`lease_until = ${now} + r.l`, "renewed")
+  const changeJoined: Change = (change, names) => {
+    const set = change(sql.literal("r.l"))
+    return (requests) => {
+      const { returned, tokenOf } = returning(requests)
+      const changed = sql<Row>`UPDATE processed_events AS e SET ${set} FROM ${table(requests, names)}
+        WHERE ${isRow} AND ${isHeld} RETURNING ${returned}`
+      return Effect.map(changed, (rows) => {
+        const token = tokenOf(rows)
+        return requests.map((request) => token(request) !== undefined)
+      })
+    }
+  }
+
+  const changeLocked: Change = (change, names) => {
+    const set = change(sql.literal("r.l"))
+    return (requests) => {
+      const held = sql<{ readonly n: unknown }>`SELECT r.n FROM ${table(requests, names)}
+        JOIN processed_events e ON ${isRow} AND ${isHeld} ORDER BY r.n ${forUpdate}`
+      return sql.withTransaction(
+        Effect.tap(
+          Effect.map(held, (found) => {
+            const numbers = new Set(found.map((row) => Number(row.n)))
+            return requests.map((_, n) => numbers.has(n))
+          }),
+          (isChanged) => {
+            const changed = requests.filter((_, n) => isChanged[n])
+            return changed.length === 0
+              ? Effect.void
+              : Effect.asVoid(sql`UPDATE processed_events e JOIN ${table(changed, names)} ON ${isRow} SET ${set}`)
+          }
+        )
+      )
+    }
+  }
+
+  const complete = changeHeld(() => sql`processed_at = ${now}`)
+  const renew = changeHeld((lease) => sql`lease_until = ${now} + ${lease}`, "renewed")
   // The token rises, so that whoever gave the claim up cannot complete it.
-  const release = changeHeld(sql`token = e.token + 1, lease_until = ${now}`)
+  const release = changeHeld(() => sql`token = e.token + 1, lease_until = ${now}`)
 
   /** Marks the event, within a transaction; false where it is processed. */
   const mark = (event: Event, timeoutMillis: number): Effect.Effect<boolean, SqlError> => {

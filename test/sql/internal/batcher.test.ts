@@ -26,6 +26,7 @@ const recorded = Effect.fnUntraced(function* (options: Partial<batcher.Options<A
       }),
     isDivisible: () => true,
     abandoned: (asked, answer) => void abandoned.push(`${asked.by}: ${answer}`),
+    failed: (error) => error,
     closed: () => "closed",
     maxRows: 3,
     maxBatches: 1,
