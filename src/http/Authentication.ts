@@ -55,7 +55,11 @@ const actions = {
     notify: "alert",
     guidance: "check the client's id, secret and scope"
   }),
-  unavailable: ErrorAction.make("retry", { circuit: "ignored", outage: true, guidance: "the token endpoint is down: retry" }),
+  unavailable: ErrorAction.make("retry", {
+    circuit: "ignored",
+    outage: true,
+    guidance: "the token endpoint is down: retry"
+  }),
   malformed: ErrorAction.make("fail", { circuit: "ignored", notify: "alert", guidance: "ask the token's issuer" })
 }
 

@@ -106,7 +106,7 @@ const publishing = async ({ broker, control, peers }: Bench): Promise<ReadonlyAr
       client: peer("client"),
       rascal: peer("rascal")
     },
-    { rounds: 9, warmup: 2 }
+    { rounds: 7, warmup: 2 }
   )
   const against = (name: keyof typeof names, target: number) =>
     row(`publish with confirms, against ${names[name]}`, published, times.ours, times[name], target)
@@ -115,13 +115,7 @@ const publishing = async ({ broker, control, peers }: Bench): Promise<ReadonlyAr
     against("manager", 1),
     against("client", 1),
     against("rascal", 1),
-    row(
-      "Publisher.publish: schema, CloudEvent, confirm, against raw amqplib",
-      published,
-      times.data,
-      times.raw,
-      0
-    )
+    row("Publisher.publish: schema, CloudEvent, confirm, against raw amqplib", published, times.data, times.raw, 0)
   ]
 }
 
@@ -154,7 +148,7 @@ const consuming = async ({ broker, control, peers }: Bench): Promise<ReadonlyArr
       client: peer("client"),
       rascal: peer("rascal")
     },
-    { rounds: 7, warmup: 2 }
+    { rounds: 5, warmup: 2 }
   )
   const against = (name: keyof typeof names, what: string, target: number) =>
     row(`consume, decode, dedup, ack, against ${names[name]}${what}`, consumed, times.ours, times[name], target)

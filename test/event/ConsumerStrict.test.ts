@@ -440,7 +440,7 @@ describe("a key", () => {
         yield* parking.park(
           held.lease,
           identity(id),
-          { ...message, headers: { ...message.headers, "integration-starts": starts } },
+          { ...message, headers: { ...message.headers, "integration-redeliveries": starts } },
           Duration.zero
         )
       }

@@ -303,7 +303,9 @@ describeOwnRabbitMq("a broker that is killed with -9 under 200 messages a second
             body: () =>
               Effect.gen(function* () {
                 const due = Math.floor((performance.now() - begun) / 5)
-                while (sent < due) publishing.push(yield* Effect.forkChild(one, { startImmediately: true }))
+                for (let more = due - sent; more > 0; more--) {
+                  publishing.push(yield* Effect.forkChild(one, { startImmediately: true }))
+                }
                 yield* Effect.sleep("5 millis")
               }),
             step: () => {}

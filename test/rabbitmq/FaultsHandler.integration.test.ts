@@ -18,13 +18,16 @@ const concurrently = { concurrent: true }
 const tenants = (count: number) => Array.from({ length: count }, (_, n) => `t-${n}`)
 
 describeRabbitMq("a handler that hangs", () => {
-  for (const kind of ["unordered", "ordered"] as const) {
+  for (const [kind, channelOf] of [
+    ["unordered", Faults.unordered],
+    ["ordered", Faults.ordered]
+  ] as const) {
     it.live(
       `runs out of time, is interrupted, is tried again, and is dead-lettered at last (${kind})`,
       () =>
         Effect.gen(function* () {
           const broker = yield* connect({ url: yield* amqpUrl })
-          const orders = Faults[kind](unique("orders"))
+          const orders = channelOf(unique("orders"))
           const effects = new Faults.Tally()
           const hung = new Faults.Tally()
           let interrupted = 0

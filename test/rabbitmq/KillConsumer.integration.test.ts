@@ -187,7 +187,7 @@ describeServers(`Consumers killed with -9 (SEED=${Harness.seed})`, () => {
     "charge once for each event, by the key that is derived from it",
     () =>
       Effect.gen(function* () {
-        const { charges, confirmed, duplicates } = yield* chargeAndKill("charge", Harness.isThorough ? 50 : 4)
+        const { charges, confirmed, duplicates } = yield* chargeAndKill("charge", Harness.isThorough ? 50 : 3)
         assert.deepStrictEqual(duplicates, [])
         assert.strictEqual(charges.length, confirmed.size)
       }).pipe(seeded),

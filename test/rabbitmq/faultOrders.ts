@@ -56,7 +56,7 @@ export const billing = (channel: Orders, handle: Handle, options?: Consumer.Opti
     ...options
   }) as Billing
 
-/** What is with whom: the effects of events, counted by id. */
+/** How often something has happened, by id. */
 export class Tally {
   readonly counts = new Map<string, number>()
   add(id: string): void {
@@ -125,7 +125,7 @@ interface Model {
   createConfirmChannel(...args: Array<unknown>): unknown
 }
 
-/** How many channels this process has opened to a port, from now on. */
+/** Counts the channels that this process opens to a port. */
 export const openings = (url: string, port: number) =>
   Effect.gen(function* () {
     const model = yield* Effect.callback<callbacks.Connection>((resume) =>
@@ -135,18 +135,18 @@ export const openings = (url: string, port: number) =>
     )
     const prototype = Object.getPrototypeOf(model) as Model
     yield* Effect.callback<void>((resume) => model.close(() => resume(Effect.void)))
-    let count = 0
+    const counted = { count: 0 }
     for (const name of ["createChannel", "createConfirmChannel"] as const) {
       const original = prototype[name]
       prototype[name] = function (this: Model, ...args) {
-        if (this.connection.stream.remotePort === port) count++
+        if (this.connection.stream.remotePort === port) counted.count++
         return original.apply(this, args)
       }
     }
-    return Effect.sync(() => count)
+    return counted
   })
 
-/** What a broker's only subscription lacks. */
+/** Whether each consumer that is wanted is there. */
 export const isThere = (broker: Broker.Broker["Service"]) =>
   Effect.map(
     broker.health,

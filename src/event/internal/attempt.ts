@@ -25,8 +25,8 @@ import type { Handling, Session, Setup, Work } from "./setup.ts"
 /** What is to become of a message. */
 export type Decision =
   | { readonly _tag: "Done"; readonly outcome: "done" | "duplicate" | "skipped" | "ignored" }
-  /** Again after so many milliseconds, when so many attempts are spent. */
-  | { readonly _tag: "Again"; readonly millis: number; readonly failures: number }
+  /** Again after so many milliseconds, when so many attempts are spent. A handler that has ended is no longer suspect. */
+  | { readonly _tag: "Again"; readonly millis: number; readonly failures: number; readonly redeliveries: number }
   | { readonly _tag: "Dead"; readonly reason: string; readonly error: string; readonly attempts: number }
   /** Somebody else is to handle it: this consumer ends, or has lost the right to. */
   | { readonly _tag: "Return" }
@@ -89,6 +89,7 @@ export class Attempts {
     return Effect.gen({ self: this }, function* () {
       const { event, history } = work
       if (work.redeliveries >= maxRedeliveries) {
+        if (yield* this.#isProcessed(work)) return duplicate
         const attempts = history.failures + work.redeliveries
         yield* report(name, event, crashed, { what: this.#fate, attempt: attempts, ends: true })
         return { _tag: "Dead", reason: "delivery-limit", error: textOf(crashed.error), attempts }
@@ -103,7 +104,7 @@ export class Attempts {
         if (entrance === "held" || entrance === "closing") {
           yield* this.#giveUp(work, progress)
           // Giving it back would count as a redelivery, as if its handler had died.
-          return { _tag: "Again", millis: 0, failures: history.failures }
+          return { _tag: "Again", millis: 0, failures: history.failures, redeliveries: work.redeliveries }
         }
         if (!work.isLive()) {
           gate.undecided(entrance)
@@ -122,7 +123,8 @@ export class Attempts {
             return duplicate
           }
           if (outcome._tag === "Lost") return giveBack
-          return { _tag: "Again", millis: Duration.toMillis(outcome.remaining), failures: history.failures }
+          const millis = Duration.toMillis(outcome.remaining)
+          return { _tag: "Again", millis, failures: history.failures, redeliveries: work.redeliveries }
         }
         const decided = yield* this.#decide(work, outcome.problem, entrance, () => random.nextDoubleUnsafe(), outageAt)
         if (decided !== undefined) return decided
@@ -135,6 +137,16 @@ export class Attempts {
   get #fate(): string {
     const { ordering } = this.#setup.channel
     return ordering._tag === "Strict" && ordering.exhausted === "halt" ? "halts its key" : "goes to the dead letters"
+  }
+
+  /** A neighbour of what has killed its process may have been handled, and only not acknowledged. */
+  #isProcessed(work: Work): Effect.Effect<boolean> {
+    const { name, store } = this.#setup
+    if (store === undefined) return Effect.succeed(false)
+    return Effect.match(store.processed(name, [work.event]), {
+      onSuccess: ([processed]) => processed === true,
+      onFailure: () => false
+    })
   }
 
   /** The decision about a failed round; `undefined` where an outage is to be waited out. */
@@ -167,7 +179,7 @@ export class Attempts {
     if (verdict._tag === "Again") {
       gate.undecided(entrance)
       const what = `is tried again in ${Math.ceil(verdict.millis)} ms (attempt ${attempt})`
-      const again: Decision = { _tag: "Again", millis: verdict.millis, failures: attempt }
+      const again: Decision = { _tag: "Again", millis: verdict.millis, failures: attempt, redeliveries: 0 }
       return Effect.as(report(name, event, problem, { what, level: "warn", attempt, ends: false }), again)
     }
     if (verdict.reason === "rejected") gate.succeeded(entrance)

@@ -3,7 +3,7 @@ import type { Headers, HeaderValue, Message } from "../Message.ts"
 /** Headers in which a consumer keeps what a message has been through. They are the consumer's, never the producer's. */
 const name = {
   failures: "integration-failures",
-  starts: "integration-starts",
+  redeliveries: "integration-redeliveries",
   firstFailedAt: "integration-first-failed-at",
   reason: "integration-dead-reason",
   error: "integration-dead-error",
@@ -15,8 +15,8 @@ const name = {
 export interface History {
   /** Attempts that were spent. */
   readonly failures: number
-  /** How often a parked message was begun with, and not ended. */
-  readonly starts: number
+  /** How often it was begun with and not ended, where no broker counts it: before it was published anew, or parked. */
+  readonly redeliveries: number
   /** ISO 8601. */
   readonly firstFailedAt: string | undefined
 }
@@ -28,19 +28,27 @@ const count = (value: HeaderValue | undefined): number =>
 
 export const read = ({ headers }: Message): History => ({
   failures: count(headers[name.failures]),
-  starts: count(headers[name.starts]),
+  redeliveries: count(headers[name.redeliveries]),
   firstFailedAt: text(headers[name.firstFailedAt])
 })
 
-/** A parked message that is begun with once more, or (0) has ended. */
-export const started = (message: Message, starts: number): Message => ({
+/** A message with another count of redeliveries. */
+export const redelivered = (message: Message, redeliveries: number): Message => ({
   ...message,
-  headers: { ...message.headers, [name.starts]: starts }
+  headers: { ...message.headers, [name.redeliveries]: redeliveries }
 })
 
 /** The headers after another attempt was spent, or none was. */
-export const after = (history: History, failures: number, at: string): Headers =>
-  failures === 0 ? {} : { [name.failures]: failures, [name.firstFailedAt]: history.firstFailedAt ?? at }
+export const after = (
+  history: History,
+  spent: { readonly failures: number; readonly redeliveries: number },
+  at: string
+): Headers => ({
+  ...(spent.failures === 0
+    ? undefined
+    : { [name.failures]: spent.failures, [name.firstFailedAt]: history.firstFailedAt ?? at }),
+  ...(spent.redeliveries === history.redeliveries ? undefined : { [name.redeliveries]: spent.redeliveries })
+})
 
 /** How and why a message became a dead letter. */
 export interface Death {

@@ -34,6 +34,8 @@ interface Chain {
   /** How many messages are parked, as long as the lease is held. */
   parked: number
   halted: boolean
+  /** Whether something was given back to the broker at the end: then what follows is too. */
+  returned: boolean
   /** Whether the store is to be told of the next success. */
   unconfirmed: boolean
   wake: Entry | undefined
@@ -184,6 +186,7 @@ export class Keyed {
         leasedUntil: 0,
         parked: 0,
         halted: false,
+        returned: false,
         unconfirmed: true,
         wake: undefined,
         handling: undefined
@@ -255,7 +258,7 @@ export class Keyed {
     return Effect.gen({ self: this }, function* () {
       if (!delivery.isLive()) return false
       if (chain.parked > 0) {
-        return (yield* this.#park(chain, lease, delivery, work, 0, work.history.failures)) === "lost"
+        return (yield* this.#park(chain, lease, delivery, work, 0, asItIs(work))) === "lost"
       }
       const isLive = () => delivery.isLive() && this.#holds(chain, lease)
       const decision = yield* this.#attempt(chain, lease, { ...work, isLive })
@@ -265,10 +268,11 @@ export class Keyed {
           yield* Settling.carryOut(this.#setup, delivery, decision)
           return false
         case "Again":
-          return (yield* this.#park(chain, lease, delivery, work, decision.millis, decision.failures)) === "lost"
+          return (yield* this.#park(chain, lease, delivery, work, decision.millis, decision)) === "lost"
         case "Dead":
           if (this.#ordering.exhausted === "halt") {
-            const parked = yield* this.#park(chain, lease, delivery, work, 0, work.history.failures)
+            const ended = { failures: work.history.failures, redeliveries: 0 }
+            const parked = yield* this.#park(chain, lease, delivery, work, 0, ended)
             if (parked === "parked") yield* this.#halt(chain, lease, decision)
             return parked === "lost"
           }
@@ -277,7 +281,7 @@ export class Keyed {
           return false
         case "Return":
           if (!this.#closed && delivery.isLive()) return true
-          yield* Settling.carryOut(this.#setup, delivery, decision)
+          yield* this.#giveBack(chain, delivery)
           return false
       }
     })
@@ -290,11 +294,11 @@ export class Keyed {
     delivery: Broker.Delivery,
     work: Work,
     millis: number,
-    failures: number
+    spent: Settling.Spent
   ): Effect.Effect<"parked" | "lost" | "gone"> {
     const { gate } = this.#session
     return Effect.gen({ self: this }, function* () {
-      const headers = yield* Settling.againHeaders(work.message, failures)
+      const headers = yield* Settling.againHeaders(work.message, spent)
       const message = { ...work.message, headers: { ...work.message.headers, ...headers } }
       for (let entrance: Entrance = "open"; ;) {
         const parked = yield* Effect.exit(this.#parking.park(lease, work.event, message, Duration.millis(millis)))
@@ -312,7 +316,7 @@ export class Keyed {
         gate.failed(entrance, undefined, textOf(problemOf(parked.cause).error))
         entrance = yield* gate.enter(Infinity)
         if (entrance === "closing") {
-          yield* Settling.carryOut(this.#setup, delivery, { _tag: "Return" })
+          yield* this.#giveBack(chain, delivery)
           return "gone"
         }
       }
@@ -325,10 +329,15 @@ export class Keyed {
    */
   #handBack(chain: Chain, delivery: Broker.Delivery, work: Work): Effect.Effect<unknown> {
     const { lease } = chain
-    if (work.redeliveries === 0 || lease === undefined || !this.#holds(chain, lease)) {
-      return Settling.carryOut(this.#setup, delivery, { _tag: "Return" })
+    if (chain.returned || work.redeliveries === 0 || lease === undefined || !this.#holds(chain, lease)) {
+      return this.#giveBack(chain, delivery)
     }
-    return this.#park(chain, lease, delivery, work, 0, work.history.failures)
+    return this.#park(chain, lease, delivery, work, 0, asItIs(work))
+  }
+
+  #giveBack(chain: Chain, delivery: Broker.Delivery): Effect.Effect<unknown> {
+    chain.returned = true
+    return Settling.carryOut(this.#setup, delivery, { _tag: "Return" })
   }
 
   /** Keeps that the key was worked on, where that was not known since its last dead letter. */
@@ -376,7 +385,7 @@ export class Keyed {
 
   /** The first parked message, when it is due. */
   #workOff(chain: Chain, lease: Parking.Lease): Effect.Effect<void> {
-    const { maxRedeliveries, read, recorder, context } = this.#setup
+    const { read, recorder, context } = this.#setup
     if (chain.halted) return Effect.void
     return Effect.gen({ self: this }, function* () {
       const first = yield* this.#parking.first(lease)
@@ -390,10 +399,10 @@ export class Keyed {
       if (reading._tag !== "Known") return yield* this.#bury(chain, lease, position, message, unreadable)
       const history = History.read(message)
       // What kills its process would do so for ever, since no broker counts it any more.
-      const begun = History.started(message, history.starts + 1)
+      const begun = History.redelivered(message, history.redeliveries + 1)
       if (!(yield* this.#parking.postpone(lease, position, begun, Duration.zero))) return this.#lose(chain, lease)
       const { event, key } = reading
-      const redeliveries = Math.min(history.starts, maxRedeliveries)
+      const { redeliveries } = history
       const decision = yield* this.#attempt(chain, lease, {
         message,
         event,
@@ -409,16 +418,14 @@ export class Keyed {
           return yield* this.#next(chain, lease, position)
         case "Dead":
           if (this.#ordering.exhausted === "halt") {
-            yield* this.#parking.postpone(lease, position, History.started(message, 0), Duration.zero)
+            yield* this.#parking.postpone(lease, position, History.redelivered(message, 0), Duration.zero)
             return yield* this.#halt(chain, lease, decision)
           }
           return yield* this.#bury(chain, lease, position, message, decision)
         case "Return":
-          return chain.lease === lease
-            ? yield* this.#again(chain, lease, position, message, 0, history.failures)
-            : undefined
+          return chain.lease === lease ? yield* this.#again(chain, lease, position, message, 0, history) : undefined
         case "Again":
-          return yield* this.#again(chain, lease, position, message, decision.millis, decision.failures)
+          return yield* this.#again(chain, lease, position, message, decision.millis, decision)
       }
     }).pipe(
       Effect.catchCause((cause) =>
@@ -436,11 +443,15 @@ export class Keyed {
     position: number,
     message: Broker.Delivery["message"],
     millis: number,
-    failures: number
+    spent: Settling.Spent
   ): Effect.Effect<void, Parking.ParkingError> {
     return Effect.gen({ self: this }, function* () {
-      const headers = yield* Settling.againHeaders(message, failures)
-      const changed = History.started({ ...message, headers: { ...message.headers, ...headers } }, 0)
+      const headers = yield* Settling.againHeaders(message, spent)
+      // The store has one start more than the message in hand.
+      const changed = History.redelivered(
+        { ...message, headers: { ...message.headers, ...headers } },
+        spent.redeliveries
+      )
       const held = yield* this.#parking.postpone(lease, position, changed, Duration.millis(millis))
       if (!held) return this.#lose(chain, lease)
       this.#wakeIn(chain, millis)
@@ -457,7 +468,7 @@ export class Keyed {
     const { broker, channel, name } = this.#setup
     return Effect.gen({ self: this }, function* () {
       const headers = yield* Settling.deadHeaders(this.#setup, message, death)
-      const letter = History.started({ ...message, headers: { ...message.headers, ...headers } }, 0)
+      const letter = { ...message, headers: { ...message.headers, ...headers } }
       yield* broker.deadLetters({ channel, group: name }).add(letter)
       chain.unconfirmed = true
       yield* this.#next(chain, lease, position)
@@ -476,5 +487,8 @@ export class Keyed {
     if (chain.lease === lease) chain.lease = undefined
   }
 }
+
+/** Nothing was used up. */
+const asItIs = (work: Work): Settling.Spent => ({ failures: work.history.failures, redeliveries: work.redeliveries })
 
 const unreadable = { reason: "invalid", error: "the parked message can no longer be read", attempts: 0 }

@@ -39,11 +39,11 @@ export class MemoryQueue {
     this.#entries.push({ message, turn: this.#turns++, expiresAt, redeliveries: 0 })
     this.dispatch(now)
   }
-  /** To its old place: behind what has an earlier turn. */
-  giveBack(entry: Entry): void {
+  /** To its old place: behind what has an earlier turn. What nobody has seen does not count as redelivered. */
+  giveBack(entry: Entry, seen = true): void {
     let place = this.#head
     while (place < this.#entries.length && this.#entries[place]!.turn < entry.turn) place++
-    this.#entries.splice(place, 0, { ...entry, redeliveries: entry.redeliveries + 1 })
+    this.#entries.splice(place, 0, { ...entry, redeliveries: entry.redeliveries + (seen ? 1 : 0) })
   }
   join(taker: Taker): void {
     this.#takers.push(taker)

@@ -53,7 +53,7 @@ export class MemorySubscriber implements Taker {
     for (const [entry, { delivery, queue }] of Array.from(this.#unsettled)) {
       if (which?.has(delivery) === false) continue
       this.#letGo(entry, queue)
-      queue.giveBack(entry)
+      queue.giveBack(entry, untaken === undefined)
     }
   }
   /** Waits until everything that was given out is settled. */

@@ -97,7 +97,7 @@ export const run = (
           event,
           key,
           history,
-          redeliveries: delivery.redeliveries,
+          redeliveries: delivery.redeliveries + history.redeliveries,
           isLive: delivery.isLive
         }
         return work

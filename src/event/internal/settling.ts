@@ -10,9 +10,15 @@ import type { Setup } from "./setup.ts"
 /** Wall-clock time, for the headers that people read. */
 export const now: Effect.Effect<string> = Effect.map(DateTime.now, DateTime.formatIso)
 
+/** What a message has used up. */
+export interface Spent {
+  readonly failures: number
+  readonly redeliveries: number
+}
+
 /** The headers of a message after a decision to try it again. */
-export const againHeaders = (message: Message, failures: number): Effect.Effect<Headers> =>
-  Effect.map(now, (at) => History.after(History.read(message), failures, at))
+export const againHeaders = (message: Message, spent: Spent): Effect.Effect<Headers> =>
+  Effect.map(now, (at) => History.after(History.read(message), spent, at))
 
 /** The headers of a dead letter. */
 export const deadHeaders = (
@@ -64,7 +70,7 @@ export const carryOut = (
     case "Return":
       return settle(setup, delivery, requeue, "requeued")
     case "Again":
-      return Effect.flatMap(againHeaders(delivery.message, decision.failures), (headers) => {
+      return Effect.flatMap(againHeaders(delivery.message, decision), (headers) => {
         const after = Duration.millis(decision.millis)
         return settle(setup, delivery, Broker.Settlement.Retry({ after, headers }), "retried")
       })

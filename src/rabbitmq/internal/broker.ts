@@ -1,6 +1,7 @@
 import * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
+import * as Semaphore from "effect/Semaphore"
 import type * as Scope from "effect/Scope"
 import * as Broker from "../../event/Broker.ts"
 import { BrokerUnavailable } from "../../event/BrokerError.ts"
@@ -34,7 +35,15 @@ export const make = Effect.fnUntraced(function* (
   const plans = new Plans(consuming, settings, context)
   for (const each of [consuming, publishing]) each.onChange(() => plans.forgetAll(each))
   const publisher = new Publisher(publishing, settings, clock, context)
-  const core: Core = { settings, publishing, consuming, publisher, plans, subscriptions: new Set() }
+  const core: Core = {
+    settings,
+    publishing,
+    consuming,
+    publisher,
+    plans,
+    subscriptions: new Set(),
+    probation: Semaphore.makeUnsafe(1)
+  }
   yield* Effect.addFinalizer(() => Effect.andThen(publisher.close, plans.close))
   yield* Effect.raceFirst(Effect.andThen(consuming.connected, publishing.connected), Deferred.await(started)).pipe(
     Effect.timeoutOrElse({

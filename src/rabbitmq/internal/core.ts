@@ -1,3 +1,4 @@
+import type * as Semaphore from "effect/Semaphore"
 import type { Connection } from "./connection.ts"
 import type { Plans } from "./plan.ts"
 import type { Publisher } from "./publisher.ts"
@@ -21,4 +22,6 @@ export interface Core {
   readonly publisher: Publisher
   readonly plans: Plans
   readonly subscriptions: Set<Registered>
+  /** Held by the one session of this process that may try messages which were redelivered. */
+  readonly probation: Semaphore.Semaphore
 }

@@ -1,4 +1,5 @@
 import type * as amqp from "amqplib/callback_api"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import type * as Broker from "../../event/Broker.ts"
 import type { Message } from "../../event/Message.ts"
@@ -33,6 +34,10 @@ export class Session {
   closing = false
   /** Does not give back before the channel is closed. */
   keeping = false
+  /** How many messages came. */
+  arrivals = 0
+  /** Done when a message came that was never given out before: what was redelivered was before it. */
+  readonly cleared = Deferred.makeUnsafe<void>()
   #tag: string | undefined
   #onProbation: boolean
   constructor(host: Host, partition: number, queue: string, channel: amqp.Channel) {
@@ -91,6 +96,7 @@ export class Session {
   #arrived(raw: amqp.ConsumeMessage | null): void {
     if (raw === null) return this.#cancelled()
     const { deliveryTag } = raw.fields
+    this.arrivals++
     if (this.closing && this.keeping) return this.acks.kept(deliveryTag)
     this.acks.delivered(deliveryTag)
     if (this.closing) return this.acks.giveBack(deliveryTag)
@@ -114,6 +120,7 @@ export class Session {
    */
   #promote(): void {
     this.#onProbation = false
+    Deferred.doneUnsafe(this.cleared, Effect.void)
     this.acks.beforeIdle = () => {
       const tag = this.#tag
       if (!this.open || this.closing || tag === undefined) return

@@ -21,6 +21,9 @@ import type { Message } from "../../event/Message.ts"
 /** Before a message that could not go round again is given back, so that it does not run in a circle. */
 const pause = 1000
 
+/** Milliseconds without a message after which a queue is taken to have none that was redelivered. */
+const calm = 500
+
 /** A subscription: a session for each partition, set up again for as long as the scope is open. */
 export const subscribe = Effect.fnUntraced(function* (
   core: Core,
@@ -34,6 +37,7 @@ export const subscribe = Effect.fnUntraced(function* (
   const clock = yield* Clock.Clock
   const context = yield* Effect.context<never>()
   const fork = Effect.runForkWith(context)
+  const scope = yield* Effect.scope
   const queues = topology.queuesOf(channel, group)
   const plans: ReadonlyArray<Plan> = [core.plans.group(channel, group), core.plans.delays(channel, group, rungs)]
   // Delays that nobody has announced are prepared when they are needed.
@@ -109,6 +113,7 @@ export const subscribe = Effect.fnUntraced(function* (
       )
       const made = new Session(host, partition, queue, opened)
       holder.session = made
+      yield* onProbation(made)
       return yield* link
         .request<void>((done) => made.start((error) => done(error, undefined)))
         .pipe(
@@ -118,6 +123,29 @@ export const subscribe = Effect.fnUntraced(function* (
         )
     })
   }
+
+  /**
+   * Of a process that has died, each partition would give out one message at once, and all would count as redelivered when
+   * it dies again. So only one session at a time tries what is waiting, until a fresh message comes, or none for a while.
+   */
+  const onProbation = Effect.fnUntraced(function* (session: Session) {
+    const waiting = yield* Effect.exit(
+      link.request<{ readonly messageCount: number }>((done) => session.channel.checkQueue(session.queue, done))
+    )
+    if (prefetch === 1 || waiting._tag === "Failure" || waiting.value.messageCount === 0) return
+    const quiet = Effect.gen(function* () {
+      for (let seen = -1; session.open;) {
+        yield* Effect.sleep(calm)
+        if (seen === session.arrivals && session.acks.open === 0) return
+        seen = session.arrivals
+      }
+    })
+    const until = Effect.raceFirst(Deferred.await(session.cleared), quiet)
+    const ended = Effect.ensuring(Effect.interruptible(until), core.probation.release(1))
+    yield* Effect.uninterruptibleMask((restore) =>
+      Effect.andThen(restore(core.probation.take(1)), Effect.forkIn(ended, scope, { startImmediately: true }))
+    )
+  })
 
   const over = (session: Session): Effect.Effect<string> =>
     Effect.callback((resume) => {

@@ -56,4 +56,5 @@ const run = async ({ early, late, url }: Input): Promise<readonly [early: number
   return Effect.runPromise(Effect.scoped(readings))
 }
 
-parentPort?.postMessage(await run(workerData as Input))
+const found = await run(workerData as Input)
+parentPort?.postMessage(found, [])

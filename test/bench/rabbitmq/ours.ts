@@ -18,7 +18,10 @@ export const connect = (url: string) =>
   Effect.map(Layer.build(RabbitMqBroker.layer({ url })), (context) => Context.get(context, Broker))
 
 /** So many workers that publish one after another. */
-const lanes = (count: number, call: (index: number) => Effect.Effect<unknown, unknown>): Effect.Effect<void, unknown> => {
+const lanes = (
+  count: number,
+  call: (index: number) => Effect.Effect<unknown, unknown>
+): Effect.Effect<void, unknown> => {
   let next = 0
   const lane = Effect.whileLoop({
     while: () => next < count,

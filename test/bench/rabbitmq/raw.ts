@@ -7,7 +7,9 @@ import { ending, type Peer } from "./peer.ts"
 export const make = async (url: string): Promise<Peer> => {
   const connect = (): Promise<amqp.Connection> =>
     new Promise((resolve, reject) => {
-      amqp.connect(url, { noDelay: true }, (error: Error | null, made) => (error === null ? resolve(made) : reject(error)))
+      amqp.connect(url, { noDelay: true }, (error: Error | null, made) =>
+        error === null ? resolve(made) : reject(error)
+      )
     })
   const publishing = await connect()
   const consuming = await connect()

@@ -67,7 +67,7 @@ export const start = Effect.fnUntraced(function* (
     stop: Effect.gen(function* () {
       yield* process.send("stop")
       const { code, signal } = yield* process.exit
-      if (code !== 0) yield* Effect.die(new Error(`ended with ${code ?? signal}:\n${yield* process.stderr}`))
+      if (code !== 0) return yield* Effect.die(new Error(`ended with ${code ?? signal}:\n${yield* process.stderr}`))
       yield* Fiber.await(listening)
     })
   }
