@@ -25,7 +25,7 @@ import * as Rascal from "./rabbitmq/rascal.ts"
 import * as Raw from "./rabbitmq/raw.ts"
 import { type Contestant, interleaved } from "./rabbitmq/rounds.ts"
 
-const published = 10_000
+const published = 20_000
 const consumed = 20_000
 const early = 100_000
 const late = 500_000
@@ -40,6 +40,8 @@ const channels = {
   rascal: channelOf("rascal")
 }
 const ordered = orderedChannelOf("ordered")
+/** Of the thread that measures the heap, declared here so that it is removed with the others. */
+const heaped = channelOf("heap")
 const names = {
   raw: "raw amqplib",
   manager: "amqp-connection-manager",
@@ -57,7 +59,8 @@ const connected = Effect.fnUntraced(function* (url: string) {
   const closing = <A extends { readonly close: () => Promise<unknown> }>(make: () => Promise<A>) =>
     Effect.acquireRelease(Effect.promise(make), (made) => Effect.promise(() => made.close()))
   const control = yield* closing(() => Control.make(url))
-  for (const channel of [...Object.values(channels), ordered]) yield* Effect.promise(() => control.declare(channel))
+  for (const channel of [...Object.values(channels), ordered, heaped])
+    yield* Effect.promise(() => control.declare(channel))
   const peers = {
     raw: yield* closing(() => Raw.make(url)),
     manager: yield* closing(() => ConnectionManager.make(url)),

@@ -1,8 +1,6 @@
 import { assert, it } from "@effect/vitest"
 import { Effect } from "effect"
-import * as Postgres from "../servers/Postgres.ts"
-import { amqpUrl, databaseUrl, describeOwnPostgres, describeServers, unique } from "../servers/Servers.ts"
-import { until } from "../servers/until.ts"
+import { amqpUrl, databaseUrl, describeServers, unique } from "../servers/Servers.ts"
 import { connect } from "./fixture.ts"
 import * as Harness from "./kill/harness.ts"
 import { channelOf, type Job } from "./kill/orders.ts"
@@ -130,51 +128,6 @@ describeServers("Two processes with one dedup store", () => {
         [other.pid, one.pid]
       )
       assert.isAbove(rows[0]!.token!, rows[1]!.token!)
-    })
-  )
-})
-
-describeOwnPostgres("A consumer whose store is down", () => {
-  it.live.each(modes)("keeps its messages and spends no attempt (%s)", (dedup) =>
-    Effect.gen(function* () {
-      const postgres = yield* Postgres.make()
-      const sql = yield* Harness.database(postgres.url)
-      const broker = yield* connect({ url: yield* amqpUrl })
-      // A single attempt: one that is spent is a dead letter.
-      const job: Job = { ...jobOf(dedup, unique("outage"), "first"), prefetch: 4, delays: [] }
-      const publisher = Harness.makePublisher(broker, job)
-      const child = yield* Harness.start({ amqpUrl: yield* amqpUrl, databaseUrl: postgres.url, jobs: [job] })
-      yield* Effect.repeat(publisher.publish(), { times: 4 })
-      yield* child.until(Effect.map(Harness.marked(sql, job.group), ({ size }) => size === 5))
-      const group = { channel: channelOf(job), group: job.group }
-      // One is in hand when the store goes, and cannot be ended.
-      const id = yield* publisher.publish({ slow: 1500 })
-      yield* child.said("Begun", id)
-      yield* postgres.kill
-      yield* Effect.repeat(publisher.publish(), { times: 19 })
-      // As many as it may have in hand, and not one more, for none is settled.
-      yield* until(Effect.map(broker.depth(group), ({ ready }) => ready === 21 - job.prefetch))
-      yield* Effect.sleep("2 seconds")
-      assert.deepInclude(yield* broker.depth(group), { ready: 21 - job.prefetch, delayed: 0, deadLetters: 0 })
-      yield* postgres.start
-      yield* child.until(
-        Effect.map(
-          Effect.orElseSucceed(Harness.marked(sql, job.group), () => new Set()),
-          ({ size }) => size === 26
-        )
-      )
-      assert.strictEqual(yield* Harness.drained(broker, job), 0)
-      yield* child.stop
-      const rows = yield* Harness.rows(sql, job.group)
-      const { confirmed } = publisher
-      const { duplicates, lost } = Harness.compare(
-        confirmed.keys(),
-        rows.map((row) => row.event)
-      )
-      assert.strictEqual(confirmed.size, 26)
-      assert.deepStrictEqual(lost, [])
-      if (dedup === "transactional") assert.deepStrictEqual(duplicates, [])
-      assert.isTrue(rows.every((row) => row.attempt === 1))
     })
   )
 })

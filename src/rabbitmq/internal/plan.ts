@@ -17,8 +17,8 @@ const longest = 30_000
 export const mismatchOf = (step: topology.Step, failure: link.Failure): TopologyMismatch | undefined => {
   const { code, text } = failure
   if (code !== 403 && code !== 404 && code !== 405 && code !== 406) return undefined
-  // A queue whose node is down is there, and comes back.
-  if (code === 404 && /\b(down|inaccessible|unavailable)\b/.test(text)) return undefined
+  // A queue whose node is down is there, and comes back. One that is called so is not.
+  if (code === 404 && /\b(down|inaccessible|unavailable)\b/.test(text.replaceAll(/'[^']*'/g, ""))) return undefined
   const named = /arg '([^']+)' for (queue|exchange) '([^']+)'/.exec(text)
   const entity = step._tag === "Exchange" || step._tag === "ExchangeIsThere" ? "exchange" : "queue"
   const argument = { 403: "access", 404: "existence", 405: "exclusive", 406: "arguments" }[code]

@@ -65,8 +65,7 @@ const consumer = (job: Job) => {
   })
   return Consumer.make(job.group, channelOf(job), {
     handlers: {
-      "com.acme.order.placed": (event) =>
-        event.data.slow === undefined ? handle(event) : Effect.uninterruptible(handle(event))
+      "com.acme.order.placed": (event) => (event.data.slow === undefined ? handle(event) : handle(event))
     },
     dedup: { window: "1 day", mode: job.dedup },
     ...(job.delays.length === 0
