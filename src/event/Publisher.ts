@@ -33,6 +33,7 @@ import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as HttpTraceContext from "effect/http/HttpTraceContext"
 import * as Schema from "effect/Schema"
+import * as Tracer from "effect/Tracer"
 import * as Issue from "../internal/issue.ts"
 import * as OperationKey from "../policy/OperationKey.ts"
 import * as RequestContext from "../policy/RequestContext.ts"
@@ -105,10 +106,9 @@ export const publish: <Events extends EventType.Any, const Type extends Events["
     const { description, path } = Issue.describe(error)
     return invalid(["data", ...path].join("."), description)
   })
-  const traced = yield* Effect.match(Effect.currentSpan, {
-    onSuccess: (span) => ({ traceparent: HttpTraceContext.toHeaders(span)["traceparent"] ?? "" }),
-    onFailure: () => undefined
-  })
+  const span = Context.getOrUndefined(context, Tracer.ParentSpan)
+  const traced =
+    span?._tag === "Span" ? { traceparent: HttpTraceContext.toHeaders(span)["traceparent"] ?? "" } : undefined
   const event: CloudEvent = {
     specversion: "1.0",
     id: options.id ?? (yield* OperationKey.next(`publish ${type.type}`)),
@@ -132,7 +132,7 @@ export const publish: <Events extends EventType.Any, const Type extends Events["
   }).pipe(Effect.catchTag("Unencodable", ({ error }) => Effect.die(error)))
   const sent = broker.publish(channel, key === undefined ? message : { ...message, key })
   const ordered = key === undefined ? sent : locksOf(broker).hold(`${channel.name}\n${key}`, sent)
-  const recorder = Telemetry.recorder(channel.name)
+  const recorder = recorderOf(channel)
   yield* Effect.onExit(ordered, (exit) =>
     Effect.sync(() => {
       const failed = exit._tag === "Failure" ? exit.cause.reasons.find((reason) => reason._tag === "Fail") : undefined
@@ -157,6 +157,13 @@ const encode = (type: EventType.Any, data: unknown): Effect.Effect<unknown, Sche
   return encoder(data)
 }
 const encoders = new WeakMap<EventType.Any, (data: unknown) => Effect.Effect<unknown, Schema.SchemaError>>()
+
+const recorderOf = (channel: Channel.Any): Telemetry.Recorder => {
+  const recorder = recorders.get(channel) ?? Telemetry.recorder(channel.name)
+  recorders.set(channel, recorder)
+  return recorder
+}
+const recorders = new WeakMap<Channel.Any, Telemetry.Recorder>()
 
 const locksOf = (broker: Broker.Broker["Service"]): KeyedLocks => {
   const known = locks.get(broker) ?? new KeyedLocks()

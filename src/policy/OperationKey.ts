@@ -55,16 +55,26 @@ export const withKey =
 export const derived =
   (...parts: readonly [string, ...ReadonlyArray<string>]) =>
   <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
-    Effect.suspend(() => {
-      const ordinals = new Map<string, number>()
-      return Effect.provideService(self, Keys, (operation) => {
-        const ordinal = ordinals.get(operation) ?? 0
-        ordinals.set(operation, ordinal + 1)
-        return bounded(
-          [...parts, operation, String(ordinal)].map((part) => encodeURIComponent(part.toWellFormed())).join("/")
-        )
-      })
-    })
+    Effect.suspend(() => Effect.provideService(self, Keys, keysOf(...parts)))
+
+/**
+ * Keys made from these parts, the operation, and the ordinal of the call for that operation. For one run of the work: the
+ * ordinals begin with it.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const keysOf = (...parts: readonly [string, ...ReadonlyArray<string>]): Keys => {
+  let ordinals: Map<string, number> | undefined
+  return (operation) => {
+    ordinals ??= new Map()
+    const ordinal = ordinals.get(operation) ?? 0
+    ordinals.set(operation, ordinal + 1)
+    return bounded(
+      [...parts, operation, String(ordinal)].map((part) => encodeURIComponent(part.toWellFormed())).join("/")
+    )
+  }
+}
 
 /** What most providers accept, this library's middleware among them. */
 const longestKey = 255

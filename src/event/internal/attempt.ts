@@ -33,6 +33,7 @@ export type Decision =
 
 const giveBack: Decision = { _tag: "Return" }
 const done: Decision = { _tag: "Done", outcome: "done" }
+const isDone: Effect.Effect<Decision> = Effect.succeed(done)
 const duplicate: Decision = { _tag: "Done", outcome: "duplicate" }
 const skipped: Decision = { _tag: "Done", outcome: "skipped" }
 
@@ -84,6 +85,26 @@ export class Attempts {
 
   /** Must not be interrupted: what a handler has done is to be settled. */
   attempt(work: Work, begun?: (handling: Handling) => void, lease?: Parking.Lease): Effect.Effect<Decision> {
+    const { gate } = this.#session
+    const progress: Progress = { handled: undefined }
+    // Nearly all messages come by here, and end here.
+    if (gate.isOpen && work.redeliveries < this.#setup.maxRedeliveries && work.isLive()) {
+      return Effect.flatMap(this.#round(work, progress, begun, lease), (outcome) => {
+        if (outcome._tag !== "Handled") return this.#goOn(work, progress, begun, lease, outcome)
+        gate.succeeded("open")
+        return isDone
+      })
+    }
+    return this.#goOn(work, progress, begun, lease, undefined)
+  }
+
+  #goOn(
+    work: Work,
+    progress: Progress,
+    begun: ((handling: Handling) => void) | undefined,
+    lease: Parking.Lease | undefined,
+    first: Outcome | undefined
+  ): Effect.Effect<Decision> {
     const { alarm, context, heldMillis, maxRedeliveries, name } = this.#setup
     const { gate } = this.#session
     return Effect.gen({ self: this }, function* () {
@@ -98,20 +119,21 @@ export class Attempts {
       const random = Context.get(context, Random.Random)
       /** How many successes there had been when this message was last stopped by an outage. */
       let outageAt: number | undefined
-      const progress: Progress = { handled: undefined }
+      let seen = first
       for (;;) {
-        const entrance = gate.isOpen ? "open" : yield* gate.enter(heldUntil)
+        const entrance: Entrance = seen !== undefined || gate.isOpen ? "open" : yield* gate.enter(heldUntil)
         if (entrance === "held" || entrance === "closing") {
           yield* this.#giveUp(work, progress)
           // Giving it back would count as a redelivery, as if its handler had died.
           return { _tag: "Again", millis: 0, failures: history.failures, redeliveries: work.redeliveries }
         }
-        if (!work.isLive()) {
+        if (seen === undefined && !work.isLive()) {
           gate.undecided(entrance)
           yield* this.#giveUp(work, progress)
           return giveBack
         }
-        const outcome = yield* this.#round(work, progress, begun, lease)
+        const outcome: Outcome = seen ?? (yield* this.#round(work, progress, begun, lease))
+        seen = undefined
         if (outcome._tag === "Handled") {
           gate.succeeded(entrance)
           return done

@@ -1,5 +1,6 @@
 import * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"
+import type * as Fiber from "effect/Fiber"
 import type { Entry } from "../../internal/alarm.ts"
 import { monotonicMillis } from "../../internal/monotonic.ts"
 import type { Handling, Session, Setup } from "./setup.ts"
@@ -20,11 +21,23 @@ export const run = <A, E>(
   handler: Effect.Effect<A, E, any>,
   begun?: (handling: Handling) => void
 ): Effect.Effect<Ended<A, E>> =>
+  Effect.suspend(() => {
+    const fiber = Effect.runForkWith(setup.context)(handler)
+    const exit = fiber.pollUnsafe()
+    // Nothing is to be watched of a handler that has ended already.
+    return exit === undefined ? watch(setup, session, fiber, begun) : Effect.succeed({ exit, stopped: undefined })
+  })
+
+const watch = <A, E>(
+  setup: Setup,
+  session: Session,
+  fiber: Fiber.Fiber<A, E>,
+  begun: ((handling: Handling) => void) | undefined
+): Effect.Effect<Ended<A, E>> =>
   Effect.callback<Ended<A, E>>((resume) => {
     let stopped: "timeout" | "lost" | undefined
     const { alarm, context, timeoutMillis } = setup
     const now = monotonicMillis(alarm.clock)
-    const fiber = Effect.runForkWith(context)(handler)
     const handling: Handling = {
       stop: (why) => {
         stopped ??= why

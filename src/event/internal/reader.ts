@@ -1,4 +1,5 @@
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as Issue from "../../internal/issue.ts"
@@ -81,7 +82,10 @@ export const make = (channel: Channel.Any, binding: Binding): ((message: Message
         ? decoders.current
         : decoders.previous.get(dataschema)
     if (decode === undefined) return Effect.succeed(invalid(event, "dataschema", "is no known version of this type"))
-    return Effect.matchCause(decode(event.data), {
+    const data = decode(event.data)
+    // Most schemas decode without waiting for anything.
+    if (Exit.isExit(data) && Exit.isSuccess(data)) return Effect.succeed(known(event, data.value))
+    return Effect.matchCause(data, {
       onSuccess: (data) => known(event, data),
       onFailure: (cause) => {
         const failed = cause.reasons.find((reason) => reason._tag === "Fail")

@@ -11,6 +11,7 @@ import * as Claims from "./claims.ts"
 import { Gate } from "./gate.ts"
 import * as History from "./history.ts"
 import { Keyed } from "./keyed.ts"
+import type { Reading } from "./reader.ts"
 import { report, textOf } from "./report.ts"
 import * as Settling from "./settling.ts"
 import type { Handling, Session, Setup, Work } from "./setup.ts"
@@ -85,73 +86,56 @@ export const run = (
       })
     )
 
-    /** What the broker gave out, read; `undefined` where it is settled with that. */
-    const read = Effect.fnUntraced(function* (delivery: Broker.Delivery) {
-      const { message } = delivery
-      const reading = yield* setup.read(message)
-      const history = History.read(message)
-      if (reading._tag === "Known" && setup.handlers[reading.event.type] !== undefined) {
-        const { event, key } = reading
-        const work: Work = {
-          message,
-          event,
-          key,
-          history,
-          redeliveries: delivery.redeliveries + history.redeliveries,
-          isLive: delivery.isLive
-        }
-        return work
-      }
+    /** Settles what no handler is there for. */
+    const settleUnhandled = Effect.fnUntraced(function* (delivery: Broker.Delivery, reading: Reading) {
       if (reading._tag === "Invalid") {
-        const { action, error } = { action: reading.error.errorAction, error: reading.error }
-        const attempt = history.failures + 1
-        yield* report(
-          name,
-          reading.event,
-          { action, error },
-          { what: "goes to the dead letters (invalid)", attempt, ends: true }
-        )
-        yield* Settling.carryOut(setup, delivery, {
-          _tag: "Dead",
-          reason: "invalid",
-          error: textOf(error),
-          attempts: attempt
-        })
-        return undefined
+        const { error, event } = reading
+        const attempt = History.read(delivery.message).failures + 1
+        const what = "goes to the dead letters (invalid)"
+        yield* report(name, event, { action: error.errorAction, error }, { what, attempt, ends: true })
+        const dead = { _tag: "Dead", reason: "invalid", error: textOf(error), attempts: attempt } as const
+        return yield* Settling.carryOut(setup, delivery, dead)
       }
       if (channel.unknownEvents === "ignore") {
-        yield* Settling.carryOut(setup, delivery, { _tag: "Done", outcome: "ignored" })
-        return undefined
+        return yield* Settling.carryOut(setup, delivery, { _tag: "Done", outcome: "ignored" })
       }
-      const error = `no handler for events of type ${reading.event.type}`
-      yield* Effect.logError(
-        `${name}: event ${reading.event.id} of ${reading.event.source} goes to the dead letters: ${error}`
-      )
-      yield* Settling.carryOut(setup, delivery, { _tag: "Dead", reason: "unknown-type", error, attempts: 1 })
-      return undefined
+      const { id, source, type } = reading.event
+      const error = `no handler for events of type ${type}`
+      yield* Effect.logError(`${name}: event ${id} of ${source} goes to the dead letters: ${error}`)
+      return yield* Settling.carryOut(setup, delivery, { _tag: "Dead", reason: "unknown-type", error, attempts: 1 })
     })
 
     const handle = (delivery: Broker.Delivery): Effect.Effect<unknown> =>
-      Effect.flatMap(read(delivery), (work) =>
-        work === undefined
-          ? Effect.void
-          : Effect.flatMap(attempts.attempt(work), (decision) => Settling.carryOut(setup, delivery, decision))
-      )
+      Effect.flatMap(setup.read(delivery.message), (reading) => {
+        if (reading._tag !== "Known" || setup.handlers[reading.event.type] === undefined) {
+          return settleUnhandled(delivery, reading)
+        }
+        const work = workOf(delivery, reading)
+        return Effect.flatMap(attempts.attempt(work), (decision) => Settling.carryOut(setup, delivery, decision))
+      })
     const take =
       keyed === undefined
-        ? (delivery: Broker.Delivery) => Effect.sync(() => processes.fork(setup, handle(delivery)))
-        : (delivery: Broker.Delivery) =>
-            // One after another, so that the order is that of the queue.
-            Effect.map(read(delivery), (work) => {
-              if (work !== undefined) keyed.deliver(work.key!, delivery, work)
+        ? (deliveries: ReadonlyArray<Broker.Delivery>) =>
+            Effect.sync(() => {
+              for (const delivery of deliveries) processes.fork(setup, handle(delivery))
             })
+        : (deliveries: ReadonlyArray<Broker.Delivery>) =>
+            // One after another, so that the order is that of the queue.
+            Effect.forEach(
+              deliveries,
+              (delivery) =>
+                Effect.flatMap(setup.read(delivery.message), (reading) => {
+                  if (reading._tag !== "Known" || setup.handlers[reading.event.type] === undefined) {
+                    return settleUnhandled(delivery, reading)
+                  }
+                  keyed.deliver(reading.key!, delivery, workOf(delivery, reading))
+                  return Effect.void
+                }),
+              { discard: true }
+            )
     // What was taken from the queue is handed on, whatever comes between.
     const intake = Effect.uninterruptibleMask((restore) =>
-      Effect.forever(
-        Effect.flatMap(restore(Queue.takeAll(queue)), (deliveries) =>
-          Effect.forEach(deliveries, take, { discard: true })
-        )
-      )
+      Effect.forever(Effect.flatMap(restore(Queue.takeAll(queue)), take))
     )
     yield* Effect.forkScoped(Effect.provideContext(intake, context))
     if (keyed !== undefined) {
@@ -160,11 +144,17 @@ export const run = (
     return { gate, handling }
   })
 
+const workOf = (delivery: Broker.Delivery, { event, key }: Extract<Reading, { readonly _tag: "Known" }>): Work => {
+  const { isLive, message } = delivery
+  const history = History.read(message)
+  return { message, event, key, history, redeliveries: delivery.redeliveries + history.redeliveries, isLive }
+}
+
 /** The messages that are being worked on. */
 class Processes {
   readonly #fibers = new Set<Fiber.Fiber<unknown>>()
   fork(setup: Setup, process: Effect.Effect<unknown>): void {
-    const fiber = Effect.runForkWith(setup.context)(Effect.uninterruptible(process))
+    const fiber = Effect.runForkWith(setup.context)(process, { uninterruptible: true })
     if (fiber.pollUnsafe() !== undefined) return
     this.#fibers.add(fiber)
     fiber.addObserver(() => this.#fibers.delete(fiber))

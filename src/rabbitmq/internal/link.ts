@@ -1,5 +1,7 @@
 import * as amqp from "amqplib/callback_api"
 import * as Effect from "effect/Effect"
+import { nextTick } from "node:process"
+import type { Duplex } from "node:stream"
 import type { Settings } from "./settings.ts"
 
 /** An open connection. */
@@ -79,7 +81,8 @@ export const open = (
         timer.unref()
         events.closed(error === undefined ? last : settings.scrub(describe(error)))
       })
-      const { connection } = model as { readonly connection: { readonly blocked?: boolean } }
+      const { connection } = model as unknown as Inner
+      gather(connection.stream)
       const blocked = connection.blocked === true ? "the broker is low on memory or disk" : undefined
       const opened = { model, abort, blocked, fault: () => fault }
       events.opened(opened)
@@ -96,6 +99,23 @@ export const open = (
       orElse: () => Effect.fail(`no connection within ${settings.connectTimeout} ms`)
     })
   )
+
+/** What is written in one turn goes to the socket as one: amqplib would make a system call for each message. */
+const gather = (stream: Duplex): void => {
+  const write = stream.write.bind(stream) as (...args: ReadonlyArray<unknown>) => boolean
+  stream.write = (...args: ReadonlyArray<unknown>) => {
+    if (stream.writableCorked === 0) {
+      stream.cork()
+      nextTick(() => stream.uncork())
+    }
+    return write(...args)
+  }
+}
+
+/** What amqplib's types leave out. */
+interface Inner {
+  readonly connection: { readonly blocked?: boolean; readonly stream: Duplex }
+}
 
 /** Closes as the protocol asks, and in any case. */
 export const close = (opened: Opened): Effect.Effect<void> =>
