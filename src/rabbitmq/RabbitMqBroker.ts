@@ -24,7 +24,9 @@
  *
  * Crash probation: when a process dies, the broker counts a redelivery for each message that it had prefetched, the guilty
  * one and its neighbours. So a consumer begins with a prefetch of 1, and takes its whole prefetch when the first message
- * comes that was never given out before; the redelivered ones are at the head of the queue, and are tried one by one.
+ * comes that was never given out before; the redelivered ones are at the head of the queue, and are tried one by one. Not
+ * so on a channel of strict order, where what is tried alone would lose its place: there the consumer parks what was
+ * redelivered, and its store counts.
  *
  * **Gotchas**
  *

@@ -2,10 +2,12 @@ import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import * as Semaphore from "effect/Semaphore"
 import type { Entry } from "../../internal/alarm.ts"
 import { monotonicMillis } from "../../internal/monotonic.ts"
 import * as ErrorAction from "../../policy/ErrorAction.ts"
 import * as Broker from "../Broker.ts"
+import type { PublishError } from "../BrokerError.ts"
 import type * as Ordering from "../Ordering.ts"
 import * as Parking from "../Parking.ts"
 import type { Attempts, Decision } from "./attempt.ts"
@@ -13,6 +15,7 @@ import { problemOf } from "./decision.ts"
 import type { Entrance } from "./gate.ts"
 import * as History from "./history.ts"
 import { textOf } from "./report.ts"
+import type { Reading } from "./reader.ts"
 import * as Settling from "./settling.ts"
 import type { Handling, Session, Setup, Work } from "./setup.ts"
 
@@ -62,6 +65,8 @@ export class Keyed {
   readonly #group: string
   readonly #leaseMillis: number
   readonly #chains = new Map<string, Chain>()
+  /** Messages that a process may have died of are begun with one at a time, so that each is counted for itself. */
+  readonly #suspects = Semaphore.makeUnsafe(1)
   readonly #closing = Deferred.makeUnsafe<void>()
   #closed = false
   constructor(
@@ -257,7 +262,9 @@ export class Keyed {
   #deliver(chain: Chain, lease: Parking.Lease, delivery: Broker.Delivery, work: Work): Effect.Effect<boolean> {
     return Effect.gen({ self: this }, function* () {
       if (!delivery.isLive()) return false
-      if (chain.parked > 0) {
+      // One that was given out before may be what its process died of. The store counts how often it is begun with, where
+      // the broker would count how often it was at hand when another one killed the process.
+      if (chain.parked > 0 || delivery.redeliveries > 0) {
         return (yield* this.#park(chain, lease, delivery, work, 0, asItIs(work))) === "lost"
       }
       const isLive = () => delivery.isLive() && this.#holds(chain, lease)
@@ -385,7 +392,7 @@ export class Keyed {
 
   /** The first parked message, when it is due. */
   #workOff(chain: Chain, lease: Parking.Lease): Effect.Effect<void> {
-    const { read, recorder, context } = this.#setup
+    const { read } = this.#setup
     if (chain.halted) return Effect.void
     return Effect.gen({ self: this }, function* () {
       const first = yield* this.#parking.first(lease)
@@ -398,10 +405,32 @@ export class Keyed {
       const reading = yield* read(message)
       if (reading._tag !== "Known") return yield* this.#bury(chain, lease, position, message, unreadable)
       const history = History.read(message)
+      if (history.redeliveries > 0)
+        return yield* this.#suspects.withPermits(1)(this.#begin(chain, lease, first.value, reading))
+      return yield* this.#begin(chain, lease, first.value, reading)
+    }).pipe(
+      Effect.catchCause((cause) =>
+        Effect.sync(() => {
+          this.#session.gate.failed("open", undefined, textOf(problemOf(cause).error))
+          this.#wakeIn(chain, 1000)
+        })
+      )
+    )
+  }
+
+  /** Works on the first parked message. */
+  #begin(
+    chain: Chain,
+    lease: Parking.Lease,
+    { message, position }: Parking.Parked,
+    { event, key }: Extract<Reading, { readonly _tag: "Known" }>
+  ): Effect.Effect<void, Parking.ParkingError | PublishError> {
+    const { context, recorder } = this.#setup
+    return Effect.gen({ self: this }, function* () {
+      const history = History.read(message)
       // What kills its process would do so for ever, since no broker counts it any more.
       const begun = History.redelivered(message, history.redeliveries + 1)
       if (!(yield* this.#parking.postpone(lease, position, begun, Duration.zero))) return this.#lose(chain, lease)
-      const { event, key } = reading
       const { redeliveries } = history
       const decision = yield* this.#attempt(chain, lease, {
         message,
@@ -427,14 +456,7 @@ export class Keyed {
         case "Again":
           return yield* this.#again(chain, lease, position, message, decision.millis, decision)
       }
-    }).pipe(
-      Effect.catchCause((cause) =>
-        Effect.sync(() => {
-          this.#session.gate.failed("open", undefined, textOf(problemOf(cause).error))
-          this.#wakeIn(chain, 1000)
-        })
-      )
-    )
+    })
   }
 
   #again(
@@ -488,7 +510,10 @@ export class Keyed {
   }
 }
 
-/** Nothing was used up. */
-const asItIs = (work: Work): Settling.Spent => ({ failures: work.history.failures, redeliveries: work.redeliveries })
+/** Nothing was used up, but that a message given out before may have been begun with. */
+const asItIs = ({ history, redeliveries }: Work): Settling.Spent => ({
+  failures: history.failures,
+  redeliveries: Math.min(history.redeliveries + 1, redeliveries)
+})
 
 const unreadable = { reason: "invalid", error: "the parked message can no longer be read", attempts: 0 }

@@ -12,6 +12,8 @@ export interface Host {
   /** Names of the group's queues begin so. */
   readonly base: string
   readonly prefetch: number
+  /** Whether it begins with one message at a time. */
+  readonly probation: boolean
   readonly deliver: (delivery: Delivered) => void
   /** Moves a message to a delay queue or to the dead letters; whether it is there. */
   readonly move: (
@@ -46,7 +48,7 @@ export class Session {
     this.queue = queue
     this.channel = channel
     this.acks = new Acks(channel)
-    this.#onProbation = host.prefetch > 1
+    this.#onProbation = host.probation
   }
 
   /** Begins with one message at a time, where more are allowed. */

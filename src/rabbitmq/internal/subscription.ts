@@ -72,6 +72,9 @@ export const subscribe = Effect.fnUntraced(function* (
   const host: Host = {
     base: topology.baseOf(channel, group),
     prefetch,
+    // A quorum queue puts what is given back behind what was given back earlier. So where the order counts all of it is
+    // taken at once: one that is tried alone, and given back alone, would come after its successors.
+    probation: prefetch > 1 && channel.ordering._tag !== "Strict",
     deliver: (delivery) => {
       const due = dueOf(delivery.raw)
       const millis = due === undefined ? 0 : due - clock.currentTimeMillisUnsafe()
@@ -132,7 +135,7 @@ export const subscribe = Effect.fnUntraced(function* (
     const waiting = yield* Effect.exit(
       link.request<{ readonly messageCount: number }>((done) => session.channel.checkQueue(session.queue, done))
     )
-    if (prefetch === 1 || waiting._tag === "Failure" || waiting.value.messageCount === 0) return
+    if (!host.probation || waiting._tag === "Failure" || waiting.value.messageCount === 0) return
     const quiet = Effect.gen(function* () {
       for (let seen = -1; session.open;) {
         yield* Effect.sleep(calm)
