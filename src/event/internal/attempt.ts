@@ -69,6 +69,9 @@ const isDuplicate: Outcome = { _tag: "Duplicate" }
 const lost: Outcome = { _tag: "Lost" }
 const failed = (problem: Problem): Outcome => ({ _tag: "Failed", problem })
 
+/** Milliseconds between two looks at a claim of another. */
+const patience = 500
+
 const defaultTracer = Context.get(Context.empty(), Tracer.Tracer)
 
 /**
@@ -146,6 +149,12 @@ export class Attempts {
           }
           if (outcome._tag === "Lost") return giveBack
           const millis = Duration.toMillis(outcome.remaining)
+          // Its process may have died of it: it stays in hand, alone, until the claim of the dead is over. Published anew it
+          // would come back together with others, which would be counted when it kills again.
+          if (lease === undefined && work.redeliveries > 0) {
+            yield* Effect.sleep(Math.min(millis, patience))
+            continue
+          }
           return { _tag: "Again", millis, failures: history.failures, redeliveries: work.redeliveries }
         }
         const decided = yield* this.#decide(work, outcome.problem, entrance, () => random.nextDoubleUnsafe(), outageAt)
