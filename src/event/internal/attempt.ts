@@ -151,7 +151,10 @@ export class Attempts {
           const millis = Duration.toMillis(outcome.remaining)
           // Its process may have died of it: it stays in hand, alone, until the claim of the dead is over. Published anew it
           // would come back together with others, which would be counted when it kills again.
-          if (lease === undefined && work.redeliveries > 0) {
+          const ours = Array.from(this.claims).some(
+            ({ event: { id, source } }) => id === event.id && source === event.source
+          )
+          if (lease === undefined && work.redeliveries > 0 && !ours) {
             yield* Effect.sleep(Math.min(millis, patience))
             continue
           }
