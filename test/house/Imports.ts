@@ -29,7 +29,7 @@ export const order: Readonly<Record<string, ReadonlyArray<string>>> = {
 
 /** What stays usable in any runtime: nothing that is reachable from here may name a package other than `effect`. */
 const portable = (file: string): boolean =>
-  file === "index.ts" || ["policy/", "http/", "event/"].some((folder) => file.startsWith(folder))
+  file === "index.ts" || ["policy/", "http/", "event/", "saga/"].some((folder) => file.startsWith(folder))
 
 const isRelative = (specifier: string): boolean => specifier.startsWith(".")
 

@@ -1,0 +1,259 @@
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
+import * as DurableClock from "effect/workflow/DurableClock"
+import * as DurableDeferred from "effect/workflow/DurableDeferred"
+import type { WorkflowEngine, WorkflowInstance } from "effect/workflow/WorkflowEngine"
+import * as Issue from "../../internal/issue.ts"
+import type { Failure, Phase } from "../Outcome.ts"
+import { StepFailed } from "../SagaError.ts"
+import * as Attempt from "./attempt.ts"
+import type { Definition, Node, Results, StepNode, WaitNode } from "./definition.ts"
+import { stuck } from "./stuck.ts"
+
+/** What a run of a saga ends with; a stuck one has not ended. */
+export type Final =
+  | { readonly _tag: "Completed"; readonly results: Results }
+  | {
+      readonly _tag: "RolledBack"
+      readonly failedStep: string
+      readonly error: unknown
+      readonly failure: Failure
+      readonly compensated: ReadonlyArray<string>
+    }
+  | {
+      readonly _tag: "Abandoned"
+      readonly step: string
+      readonly phase: Phase
+      readonly failure: Failure
+      readonly reason: string
+      readonly compensated: ReadonlyArray<string>
+    }
+
+/** How a node ended. */
+type Ended =
+  | { readonly _tag: "Done"; readonly value: unknown }
+  | {
+      readonly _tag: "Failed"
+      readonly step: string
+      readonly error: unknown
+      readonly failure: Failure
+      readonly outcome: "unprocessed" | "unknown" | "processed"
+    }
+  | { readonly _tag: "Abandoned"; readonly step: string; readonly failure: Failure; readonly reason: string }
+
+/** A step that was begun, and what is known of its result. */
+interface Begun {
+  readonly node: StepNode
+  readonly result: Option.Option<unknown>
+  /** What the steps before it had given. */
+  readonly results: Results
+}
+
+type Durable<A> = Effect.Effect<A, never, WorkflowEngine | WorkflowInstance>
+
+/** A pause that a crash does not forget, nor lengthen by more than itself. */
+const pause = (name: string, millis: number): Durable<void> =>
+  DurableClock.sleep({ name, duration: Duration.millis(millis) })
+
+const runStep = Effect.fnUntraced(function* (
+  run: Attempt.Run,
+  node: StepNode,
+  payload: unknown,
+  results: Results,
+  forward: boolean
+): Effect.fn.Return<Ended, never, WorkflowEngine | WorkflowInstance> {
+  const step = node.name
+  let failures = 0
+  let decisions = 0
+  for (let number = 1; ; number++) {
+    const ended = yield* Attempt.make(
+      {
+        step,
+        phase: "run",
+        number,
+        failures,
+        retry: node.retry,
+        timeout: node.timeout,
+        success: node.success,
+        error: node.error,
+        isVoid: node.isVoid,
+        effect: () => node.run(payload, results)
+      },
+      run
+    )
+    if (ended._tag === "Done") return ended
+    if (ended.next !== undefined) {
+      failures += 1
+      yield* pause(`run/${step}/${number}`, ended.next)
+      continue
+    }
+    const { error, failure, outcome } = ended
+    const isUndone = node.irreversible === undefined || outcome === "unprocessed"
+    if (!forward && isUndone) return { _tag: "Failed", step, error, failure, outcome }
+    decisions += 1
+    const decision = `run/${step}/${decisions}`
+    const verdict = yield* stuck(run, { step, phase: "run", error, failure, decision, skippable: node.isVoid })
+    if (verdict.verdict === "skip" && node.isVoid) return { _tag: "Done", value: undefined }
+    if (verdict.verdict === "abandon") return { _tag: "Abandoned", step, failure, reason: verdict.reason }
+    failures = 0
+  }
+})
+
+/** Undoes a step, if need be with a person's help. */
+const compensate = Effect.fnUntraced(function* (
+  run: Attempt.Run,
+  { node, result, results }: Begun,
+  payload: unknown
+): Effect.fn.Return<
+  "done" | "skipped" | Extract<Ended, { _tag: "Abandoned" }>,
+  never,
+  WorkflowEngine | WorkflowInstance
+> {
+  const step = node.name
+  let failures = 0
+  let decisions = 0
+  for (let number = 1; ; number++) {
+    const ended = yield* Attempt.make(
+      {
+        step,
+        phase: "compensate",
+        number,
+        failures,
+        retry: node.compensationRetry,
+        timeout: node.timeout,
+        success: Schema.Void as never,
+        error: undefined,
+        isVoid: true,
+        effect: () => node.compensate!(result, payload, results)
+      },
+      run
+    )
+    if (ended._tag === "Done") return "done"
+    if (ended.next !== undefined) {
+      failures += 1
+      yield* pause(`compensate/${step}/${number}`, ended.next)
+      continue
+    }
+    const { error, failure } = ended
+    decisions += 1
+    const decision = `compensate/${step}/${decisions}`
+    const verdict = yield* stuck(run, { step, phase: "compensate", error, failure, decision, skippable: true })
+    if (verdict.verdict === "skip") return "skipped"
+    if (verdict.verdict === "abandon") return { _tag: "Abandoned", step, failure, reason: verdict.reason }
+    failures = 0
+  }
+})
+
+/** Where what is waited for arrives, as a JSON text. */
+export const signalOf = (name: string) => DurableDeferred.make(`signal/${name}`, { success: Schema.String })
+
+const Arrived = Schema.NullOr(Schema.String)
+
+const wait = Effect.fnUntraced(function* (
+  run: Attempt.Run,
+  node: WaitNode,
+  forward: boolean
+): Effect.fn.Return<Ended, never, WorkflowEngine | WorkflowInstance> {
+  const step = node.name
+  for (let number = 1; ; number++) {
+    const name = `${step}/${number}`
+    const arrived = yield* DurableDeferred.raceAll({
+      name: `wait/${name}`,
+      success: Arrived,
+      error: Schema.Never,
+      effects: [
+        DurableDeferred.await(signalOf(step)),
+        Effect.as(DurableClock.sleep({ name: `deadline/${name}`, duration: node.deadline, inMemoryThreshold: 0 }), null)
+      ]
+    })
+    const failed = (reason: "deadline" | "unreadable", description: string): Ended => {
+      const failure = { tag: reason === "deadline" ? "Deadline" : "SchemaError", description }
+      const error = new StepFailed({ saga: run.saga, step, reason, ...failure, outcome: "unknown" })
+      return { _tag: "Failed", step, error, failure, outcome: "unknown" }
+    }
+    const ended =
+      arrived === null
+        ? failed("deadline", `nothing came within ${Duration.format(node.deadline)}`)
+        : yield* Effect.match(decode(node, arrived), {
+            onSuccess: (value): Ended => ({ _tag: "Done", value }),
+            onFailure: (error) => failed("unreadable", Issue.describe(error).description.slice(0, 1000))
+          })
+    if (ended._tag !== "Failed" || !forward) return ended
+    const { error, failure } = ended
+    const verdict = yield* stuck(run, { step, phase: "run", error, failure, decision: `run/${name}`, skippable: false })
+    if (verdict.verdict === "abandon") return { _tag: "Abandoned", step, failure, reason: verdict.reason }
+  }
+})
+
+const decode = (node: WaitNode, text: string): Effect.Effect<unknown, Schema.SchemaError> =>
+  Effect.suspend(() => {
+    const json: unknown = JSON.parse(text)
+    return Schema.decodeUnknownEffect(Schema.toCodecJson(node.success))(json)
+  })
+
+/**
+ * Takes a saga from its beginning to its end. A crash begins it again from the start: what was done before is answered
+ * from the engine's store, so nothing here may depend on anything but the payload and those answers.
+ */
+export const perform = Effect.fnUntraced(function* (
+  definition: Definition,
+  run: Attempt.Run,
+  payload: unknown
+): Effect.fn.Return<Final, never, WorkflowEngine | WorkflowInstance> {
+  const results: Record<string, unknown> = {}
+  const begun: Array<Begun> = []
+  let forward = false
+
+  const one = (node: Exclude<Node, { _tag: "Parallel" }>): Durable<Ended> => {
+    switch (node._tag) {
+      case "Step":
+        return runStep(run, node, payload, { ...results }, forward)
+      case "Wait":
+        return wait(run, node, forward)
+      case "Delay":
+        return Effect.as(pause(node.name, Duration.toMillis(node.duration)), {
+          _tag: "Done",
+          value: undefined
+        } as const)
+    }
+  }
+
+  for (const node of definition.nodes) {
+    const before = { ...results }
+    const members = node._tag === "Parallel" ? node.steps : [node]
+    const ends = yield* Effect.forEach(members, one, { concurrency: "unbounded" })
+    let abandoned: Extract<Ended, { _tag: "Abandoned" }> | undefined
+    let failed: Extract<Ended, { _tag: "Failed" }> | undefined
+    for (const [index, member] of members.entries()) {
+      const ended = ends[index]!
+      if (ended._tag === "Done") {
+        if (member._tag !== "Delay") results[member.name] = ended.value
+      } else if (ended._tag === "Failed") failed ??= ended
+      else abandoned ??= ended
+      if (member._tag !== "Step") continue
+      if (member.irreversible !== undefined) forward = true
+      else if (ended._tag !== "Failed" || ended.outcome !== "unprocessed") {
+        const result = ended._tag === "Done" ? Option.some(ended.value) : Option.none()
+        begun.push({ node: member, result, results: before })
+      }
+    }
+    if (abandoned !== undefined) {
+      const { failure, reason, step } = abandoned
+      return { _tag: "Abandoned", step, phase: "run", failure, reason, compensated: [] }
+    }
+    if (failed === undefined) continue
+    const compensated: Array<string> = []
+    for (const each of begun.toReversed()) {
+      const undone = yield* compensate(run, each, payload)
+      if (undone === "done") compensated.push(each.node.name)
+      else if (undone !== "skipped") {
+        const { failure, reason, step } = undone
+        return { _tag: "Abandoned", step, phase: "compensate", failure, reason, compensated }
+      }
+    }
+    return { _tag: "RolledBack", failedStep: failed.step, error: failed.error, failure: failed.failure, compensated }
+  }
+  return { _tag: "Completed", results }
+})

@@ -1,0 +1,150 @@
+/**
+ * Runs sagas durably: on effect/workflow, with its records and the history of the sagas in one SQL database.
+ *
+ * **Details**
+ *
+ * - `layer` needs the database and nothing else. Each process with it takes a share of the sagas; when one dies, the others,
+ *   or the next to start, take over what it was at. Processes find one another in the database, so a saga that another
+ *   process must run waits for its next look (`poll`).
+ * - `layerCluster` runs them on an Effect Cluster of yours, whose runners talk to one another: on `NodeClusterSocket.layer`
+ *   of `@effect/platform-node`, for example.
+ * - A process that stalls for longer than `takeover` loses its sagas to others. What it was at may then be done twice:
+ *   steps use the operation keys that they are given.
+ *
+ * **Gotchas**
+ *
+ * - On PostgreSQL one connection of the pool is kept for locks, so the pool needs at least two.
+ * - To start a saga is no part of a transaction, not even of one on the same database: publish an event with the outbox,
+ *   and start the saga where it is consumed.
+ *
+ * **Example** (Sagas on SQLite)
+ *
+ * ```ts
+ * import { Layer } from "effect"
+ * import { SqlSagas } from "effect-integration/sql"
+ * import { Sqlite } from "effect-integration/sqlite"
+ *
+ * export const engine = SqlSagas.layer.pipe(Layer.provide(Sqlite.layer({ filename: "sagas.db" })))
+ * ```
+ *
+ * @since 0.1.0
+ */
+import * as ClusterWorkflowEngine from "effect/cluster/ClusterWorkflowEngine"
+import type * as MessageStorage from "effect/cluster/MessageStorage"
+import * as RunnerAddress from "effect/cluster/RunnerAddress"
+import * as RunnerHealth from "effect/cluster/RunnerHealth"
+import * as Runners from "effect/cluster/Runners"
+import * as Sharding from "effect/cluster/Sharding"
+import * as ShardingConfig from "effect/cluster/ShardingConfig"
+import * as SqlMessageStorage from "effect/cluster/SqlMessageStorage"
+import * as SqlRunnerStorage from "effect/cluster/SqlRunnerStorage"
+import * as Context from "effect/Context"
+import * as Digest from "effect/crypto/Digest"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import type { MigrationError } from "effect/sql/Migrator"
+import * as SqlClient from "effect/sql/SqlClient"
+import type { SqlError } from "effect/sql/SqlError"
+import { WorkflowEngine } from "effect/workflow/WorkflowEngine"
+import * as Check from "../internal/option.ts"
+import type { SagaStore } from "../saga/SagaStore.ts"
+import * as SqlSagaStore from "./SqlSagaStore.ts"
+
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export interface Options {
+  /**
+   * How long the sagas of a process that died, or has stalled, may lie idle before others take them over. PostgreSQL
+   * notices at once where the process has died. At least three seconds. Default: 15 seconds.
+   */
+  readonly takeover?: Duration.Input
+  /** How often to look for sagas and answers of other processes. Default: 500 milliseconds. */
+  readonly poll?: Duration.Input
+  /** Before the names of the engine's tables. Default: `saga`, as in `saga_messages`. */
+  readonly prefix?: string
+}
+
+/**
+ * The engine and the history, with options.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerWith = (
+  options: Options
+): Layer.Layer<WorkflowEngine | SagaStore, MigrationError | SqlError, SqlClient.SqlClient> => {
+  const where = "SqlSagas.layerWith"
+  const takeover = Check.millis(where, "takeover", options.takeover ?? "15 seconds")
+  if (takeover < 3000) Check.reject(where, "takeover", options.takeover, "at least 3 seconds")
+  const poll = Check.millis(where, "poll", options.poll ?? "500 millis")
+  const prefix = Check.name(where, options.prefix ?? "saga")
+  const config = Layer.sync(ShardingConfig.ShardingConfig, () => ({
+    ...ShardingConfig.defaults,
+    // Nobody connects to it: it tells the processes apart in the table of locks.
+    runnerAddress: Option.some(RunnerAddress.make(globalThis.crypto.randomUUID(), 1)),
+    shardLockExpiration: Duration.millis(takeover),
+    shardLockRefreshInterval: Duration.millis(takeover / 4),
+    refreshAssignmentsInterval: Duration.millis(Math.min(1000, takeover / 4)),
+    entityMessagePollInterval: Duration.millis(poll),
+    entityReplyPollInterval: Duration.millis(Math.min(200, poll)),
+    simulateRemoteSerialization: false
+  }))
+  const sharding = Sharding.layer.pipe(
+    Layer.provideMerge(Runners.layerNoop),
+    Layer.provideMerge(SqlMessageStorage.layerWith({ prefix })),
+    Layer.provide([SqlRunnerStorage.layerWith({ prefix }), RunnerHealth.layerNoop]),
+    Layer.provide([config, Digest.layerWebCrypto])
+  )
+  // The history first: it fails where the database cannot be reached, and the engine would die.
+  return Layer.provideMerge(Layer.provide(engine, sharding), SqlSagaStore.layer)
+}
+
+/** Starting a saga cannot be undone with a transaction, and on SQLite would wait for its end. */
+class StartedInTransaction extends Error {
+  override readonly name = "StartedInTransaction"
+  override readonly message =
+    "a saga was started in a transaction, which it can be no part of: publish an event with the outbox instead"
+}
+
+const engine = Layer.effect(
+  WorkflowEngine,
+  Effect.gen(function* () {
+    const { transactionService } = yield* SqlClient.SqlClient
+    const inner = yield* WorkflowEngine
+    return WorkflowEngine.of({
+      ...inner,
+      execute: (workflow, options) =>
+        Effect.contextWith((context: Context.Context<never>) =>
+          Option.isSome(Context.getOption(context, transactionService))
+            ? Effect.die(new StartedInTransaction())
+            : inner.execute(workflow, options)
+        ) as never
+    })
+  })
+).pipe(Layer.provide(ClusterWorkflowEngine.layer))
+
+/**
+ * The engine and the history, on every process that has this layer and the same database.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer: Layer.Layer<WorkflowEngine | SagaStore, MigrationError | SqlError, SqlClient.SqlClient> = layerWith(
+  {}
+)
+
+/**
+ * The engine on an Effect Cluster, and the history.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerCluster: Layer.Layer<
+  WorkflowEngine | SagaStore,
+  MigrationError | SqlError,
+  Sharding.Sharding | MessageStorage.MessageStorage | SqlClient.SqlClient
+> = Layer.provideMerge(engine, SqlSagaStore.layer)
