@@ -256,6 +256,7 @@ export interface Saga<Name extends string, In extends Plain, Results, Signals, E
  */
 export interface Any<out R = any> {
   readonly name: string
+  readonly nodes: ReadonlyArray<Node>
   readonly definition: Definition
   readonly layer: Layer.Layer<never, never, R | WorkflowEngine | SagaStore>
 }
