@@ -3,7 +3,6 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
-import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
 import * as Random from "effect/Random"
 import * as Schedule from "effect/Schedule"
@@ -18,6 +17,7 @@ import { CurrentStep } from "../CurrentStep.ts"
 import type { Failure, Phase } from "../Outcome.ts"
 import { StepFailed } from "../SagaError.ts"
 import type * as SagaStore from "../SagaStore.ts"
+import * as Json from "./json.ts"
 
 /** The run of a saga that an attempt is part of. */
 export interface Run {
@@ -37,8 +37,8 @@ export interface Attempt {
   readonly failures: number
   readonly retry: RetryPolicy.RetryPolicy | undefined
   readonly timeout: Duration.Duration | undefined
-  readonly success: Schema.Codec<unknown, unknown, never, never>
-  readonly error: Schema.Codec<unknown, unknown, never, never> | undefined
+  readonly success: Json.Plain
+  readonly error: Json.Plain | undefined
   readonly isVoid: boolean
   readonly effect: () => Effect.Effect<unknown, unknown>
 }
@@ -121,22 +121,13 @@ const isolated = (attempt: Attempt, run: Run): Effect.Effect<Exit.Exit<unknown, 
   )
 }
 
-const encode = (schema: Attempt["success"], value: unknown): Effect.Effect<string, Schema.SchemaError> =>
-  Effect.map(Schema.encodeUnknownEffect(Schema.toCodecJson(schema))(value), (json) => JSON.stringify(json ?? null))
-
-const decode = (schema: Attempt["success"], text: string): Effect.Effect<unknown, Schema.SchemaError> =>
-  Effect.suspend(() => {
-    const json: unknown = JSON.parse(text)
-    return Schema.decodeUnknownEffect(Schema.toCodecJson(schema))(json)
-  })
-
 const report = Effect.fnUntraced(function* (
   attempt: Attempt,
   exit: Exit.Exit<unknown, unknown>
 ): Effect.fn.Return<Report> {
   if (exit._tag === "Success") {
     if (attempt.isVoid) return { _tag: "Done", value: "null" }
-    return yield* Effect.match(encode(attempt.success, exit.value), {
+    return yield* Effect.match(Json.write(attempt.success, exit.value), {
       onSuccess: (value): Report => ({ _tag: "Done", value }),
       onFailure: (error): Report => ({
         _tag: "Failed",
@@ -169,7 +160,7 @@ const report = Effect.fnUntraced(function* (
   const declared =
     failed === undefined || timedOut || attempt.error === undefined
       ? undefined
-      : yield* Effect.orElseSucceed(encode(attempt.error, error), () => undefined)
+      : yield* Effect.orElseSucceed(Json.write(attempt.error, error), () => undefined)
   return {
     _tag: "Failed",
     ...(declared === undefined ? undefined : { error: declared }),
@@ -234,7 +225,7 @@ const read = (attempt: Attempt, run: Run, found: Report): Effect.Effect<Ended> =
   }
   if (found._tag === "Done") {
     if (attempt.isVoid) return Effect.succeed({ _tag: "Done", value: undefined })
-    return Effect.match(decode(attempt.success, found.value), {
+    return Effect.match(Json.read(attempt.success, found.value), {
       onSuccess: (value): Ended => ({ _tag: "Done", value }),
       onFailure: unreadable
     })
@@ -242,10 +233,8 @@ const read = (attempt: Attempt, run: Run, found: Report): Effect.Effect<Ended> =
   const { description, error, next, outcome, reason, tag } = found
   const failure = { tag, description }
   if (error === undefined || attempt.error === undefined) return Effect.succeed(failed(reason, failure, outcome, next))
-  return Effect.match(decode(attempt.error, error), {
+  return Effect.match(Json.read(attempt.error, error), {
     onSuccess: (decoded): Ended => ({ _tag: "Failed", error: decoded, failure, outcome, next }),
     onFailure: unreadable
   })
 }
-
-export const none = Option.none<unknown>()

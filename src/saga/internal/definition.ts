@@ -1,10 +1,8 @@
 import type * as Duration from "effect/Duration"
 import type * as Effect from "effect/Effect"
 import type * as Option from "effect/Option"
-import type * as Schema from "effect/Schema"
 import type * as RetryPolicy from "../../policy/RetryPolicy.ts"
-
-type Plain = Schema.Codec<unknown, unknown, never, never>
+import type { Plain } from "./json.ts"
 
 /** A step as the machine sees it. */
 export interface StepNode {

@@ -6,10 +6,12 @@ import * as DurableClock from "effect/workflow/DurableClock"
 import * as DurableDeferred from "effect/workflow/DurableDeferred"
 import type { WorkflowEngine, WorkflowInstance } from "effect/workflow/WorkflowEngine"
 import * as Issue from "../../internal/issue.ts"
+import type * as ErrorAction from "../../policy/ErrorAction.ts"
 import type { Failure, Phase } from "../Outcome.ts"
 import { StepFailed } from "../SagaError.ts"
 import * as Attempt from "./attempt.ts"
 import type { Definition, Node, Results, StepNode, WaitNode } from "./definition.ts"
+import * as Json from "./json.ts"
 import { stuck } from "./stuck.ts"
 
 /** What a run of a saga ends with; a stuck one has not ended. */
@@ -39,9 +41,14 @@ type Ended =
       readonly step: string
       readonly error: unknown
       readonly failure: Failure
-      readonly outcome: "unprocessed" | "unknown" | "processed"
+      readonly outcome: ErrorAction.Outcome
     }
   | { readonly _tag: "Abandoned"; readonly step: string; readonly failure: Failure; readonly reason: string }
+
+/** A person said to go on without it. */
+interface Skipped {
+  readonly _tag: "Skipped"
+}
 
 /** A step that was begun, and what is known of its result. */
 interface Begun {
@@ -57,94 +64,84 @@ type Durable<A> = Effect.Effect<A, never, WorkflowEngine | WorkflowInstance>
 const pause = (name: string, millis: number): Durable<void> =>
   DurableClock.sleep({ name, duration: Duration.millis(millis) })
 
-const runStep = Effect.fnUntraced(function* (
+/** What is tried, as long as it takes. */
+interface Task extends Omit<Attempt.Attempt, "number" | "failures"> {
+  readonly skippable: boolean
+  /** Whether the saga can be rolled back instead, where it has failed for good. */
+  readonly mayFail: (outcome: ErrorAction.Outcome) => boolean
+}
+
+/** Tries until it is done, or has failed for good; where it may not fail, until a person says what to do. */
+const carryOut = Effect.fnUntraced(function* (
   run: Attempt.Run,
-  node: StepNode,
-  payload: unknown,
-  results: Results,
-  forward: boolean
-): Effect.fn.Return<Ended, never, WorkflowEngine | WorkflowInstance> {
-  const step = node.name
+  { mayFail, skippable, ...task }: Task
+): Effect.fn.Return<Ended | Skipped, never, WorkflowEngine | WorkflowInstance> {
+  const { phase, step } = task
   let failures = 0
   let decisions = 0
   for (let number = 1; ; number++) {
-    const ended = yield* Attempt.make(
-      {
-        step,
-        phase: "run",
-        number,
-        failures,
-        retry: node.retry,
-        timeout: node.timeout,
-        success: node.success,
-        error: node.error,
-        isVoid: node.isVoid,
-        effect: () => node.run(payload, results)
-      },
-      run
-    )
+    const ended = yield* Attempt.make({ ...task, number, failures }, run)
     if (ended._tag === "Done") return ended
     if (ended.next !== undefined) {
       failures += 1
-      yield* pause(`run/${step}/${number}`, ended.next)
+      yield* pause(`${phase}/${step}/${number}`, ended.next)
       continue
     }
     const { error, failure, outcome } = ended
-    const isUndone = node.irreversible === undefined || outcome === "unprocessed"
-    if (!forward && isUndone) return { _tag: "Failed", step, error, failure, outcome }
+    // The step has succeeded: that is for a person, or for the code that knows its result.
+    const isUnreadable = error instanceof StepFailed && error.reason === "unreadable"
+    if (!isUnreadable && mayFail(outcome)) return { _tag: "Failed", step, error, failure, outcome }
     decisions += 1
-    const decision = `run/${step}/${decisions}`
-    const verdict = yield* stuck(run, { step, phase: "run", error, failure, decision, skippable: node.isVoid })
-    if (verdict.verdict === "skip" && node.isVoid) return { _tag: "Done", value: undefined }
+    const verdict = yield* stuck(run, {
+      step,
+      phase,
+      error,
+      failure,
+      decision: `${phase}/${step}/${decisions}`,
+      skippable
+    })
+    if (verdict.verdict === "skip" && skippable) return { _tag: "Skipped" }
     if (verdict.verdict === "abandon") return { _tag: "Abandoned", step, failure, reason: verdict.reason }
     failures = 0
   }
 })
 
-/** Undoes a step, if need be with a person's help. */
-const compensate = Effect.fnUntraced(function* (
+const runStep = (
   run: Attempt.Run,
-  { node, result, results }: Begun,
-  payload: unknown
-): Effect.fn.Return<
-  "done" | "skipped" | Extract<Ended, { _tag: "Abandoned" }>,
-  never,
-  WorkflowEngine | WorkflowInstance
-> {
-  const step = node.name
-  let failures = 0
-  let decisions = 0
-  for (let number = 1; ; number++) {
-    const ended = yield* Attempt.make(
-      {
-        step,
-        phase: "compensate",
-        number,
-        failures,
-        retry: node.compensationRetry,
-        timeout: node.timeout,
-        success: Schema.Void as never,
-        error: undefined,
-        isVoid: true,
-        effect: () => node.compensate!(result, payload, results)
-      },
-      run
-    )
-    if (ended._tag === "Done") return "done"
-    if (ended.next !== undefined) {
-      failures += 1
-      yield* pause(`compensate/${step}/${number}`, ended.next)
-      continue
-    }
-    const { error, failure } = ended
-    decisions += 1
-    const decision = `compensate/${step}/${decisions}`
-    const verdict = yield* stuck(run, { step, phase: "compensate", error, failure, decision, skippable: true })
-    if (verdict.verdict === "skip") return "skipped"
-    if (verdict.verdict === "abandon") return { _tag: "Abandoned", step, failure, reason: verdict.reason }
-    failures = 0
-  }
-})
+  node: StepNode,
+  payload: unknown,
+  results: Results,
+  forward: boolean
+): Durable<Ended> =>
+  Effect.map(
+    carryOut(run, {
+      step: node.name,
+      phase: "run",
+      retry: node.retry,
+      timeout: node.timeout,
+      success: node.success,
+      error: node.error,
+      isVoid: node.isVoid,
+      effect: () => node.run(payload, results),
+      skippable: node.isVoid,
+      mayFail: (outcome) => !forward && (node.irreversible === undefined || outcome === "unprocessed")
+    }),
+    (ended) => (ended._tag === "Skipped" ? { _tag: "Done", value: undefined } : ended)
+  )
+
+const compensate = (run: Attempt.Run, { node, result, results }: Begun, payload: unknown): Durable<Ended | Skipped> =>
+  carryOut(run, {
+    step: node.name,
+    phase: "compensate",
+    retry: node.compensationRetry,
+    timeout: node.timeout,
+    success: node.success,
+    error: undefined,
+    isVoid: true,
+    effect: () => node.compensate!(result, payload, results),
+    skippable: true,
+    mayFail: () => false
+  })
 
 /** Where what is waited for arrives, as a JSON text. */
 export const signalOf = (name: string) => DurableDeferred.make(`signal/${name}`, { success: Schema.String })
@@ -176,7 +173,7 @@ const wait = Effect.fnUntraced(function* (
     const ended =
       arrived === null
         ? failed("deadline", `nothing came within ${Duration.format(node.deadline)}`)
-        : yield* Effect.match(decode(node, arrived), {
+        : yield* Effect.match(Json.read(node.success, arrived), {
             onSuccess: (value): Ended => ({ _tag: "Done", value }),
             onFailure: (error) => failed("unreadable", Issue.describe(error).description.slice(0, 1000))
           })
@@ -186,12 +183,6 @@ const wait = Effect.fnUntraced(function* (
     if (verdict.verdict === "abandon") return { _tag: "Abandoned", step, failure, reason: verdict.reason }
   }
 })
-
-const decode = (node: WaitNode, text: string): Effect.Effect<unknown, Schema.SchemaError> =>
-  Effect.suspend(() => {
-    const json: unknown = JSON.parse(text)
-    return Schema.decodeUnknownEffect(Schema.toCodecJson(node.success))(json)
-  })
 
 /**
  * Takes a saga from its beginning to its end. A crash begins it again from the start: what was done before is answered
@@ -247,8 +238,8 @@ export const perform = Effect.fnUntraced(function* (
     const compensated: Array<string> = []
     for (const each of begun.toReversed()) {
       const undone = yield* compensate(run, each, payload)
-      if (undone === "done") compensated.push(each.node.name)
-      else if (undone !== "skipped") {
+      if (undone._tag === "Done") compensated.push(each.node.name)
+      if (undone._tag === "Abandoned") {
         const { failure, reason, step } = undone
         return { _tag: "Abandoned", step, phase: "compensate", failure, reason, compensated }
       }

@@ -3,9 +3,8 @@ import * as Schema from "effect/Schema"
 import * as Issue from "../../internal/issue.ts"
 import { StepFailed } from "../SagaError.ts"
 import type { Definition, Node, StepNode, WaitNode } from "./definition.ts"
+import { type Plain, read, write } from "./json.ts"
 import type { Final } from "./machine.ts"
-
-type Plain = Schema.Codec<unknown, unknown, never, never>
 
 const Failure = Schema.Struct({ tag: Schema.String, description: Schema.String })
 const compensated = Schema.Array(Schema.String)
@@ -30,15 +29,6 @@ const Stored = Schema.Union([
   })
 ])
 const StoredText = Schema.fromJsonString(Stored)
-
-const write = (schema: Plain, value: unknown): Effect.Effect<string, Schema.SchemaError> =>
-  Effect.map(Schema.encodeUnknownEffect(Schema.toCodecJson(schema))(value), (json) => JSON.stringify(json ?? null))
-
-const read = (schema: Plain, text: string): Effect.Effect<unknown, Schema.SchemaError> =>
-  Effect.suspend(() => {
-    const json: unknown = JSON.parse(text)
-    return Schema.decodeUnknownEffect(Schema.toCodecJson(schema))(json)
-  })
 
 const resultsOf = (definition: Definition): ReadonlyMap<string, StepNode | WaitNode> =>
   new Map(

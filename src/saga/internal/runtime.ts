@@ -16,6 +16,7 @@ import { InvalidPayload, KeyReused, SagaStoreError, StepFailed } from "../SagaEr
 import * as SagaStore from "../SagaStore.ts"
 import { failureOf, record, type Run } from "./attempt.ts"
 import { type Definition, fingerprint } from "./definition.ts"
+import * as Json from "./json.ts"
 import * as machine from "./machine.ts"
 import * as outcomes from "./outcome.ts"
 import { stuck } from "./stuck.ts"
@@ -82,7 +83,9 @@ const body = (definitions: ReadonlyMap<string, Definition>) => (input: Input, id
       yield* record(run, { _tag: "Begun", saga, key, digest, definition: startedWith })
       for (let number = 1; ; number++) {
         const definition = definitions.get(startedWith)
-        const payload = definition && (yield* Effect.result(read(definition, input.payload)))
+        const payload =
+          definition &&
+          (yield* Effect.result(Effect.mapError(Json.read(definition.payload, input.payload), Issue.describe)))
         if (definition !== undefined && payload?._tag === "Success") {
           const final = yield* machine.perform(definition, run, payload.success)
           yield* ended(run, final)
@@ -134,12 +137,6 @@ const body = (definitions: ReadonlyMap<string, Definition>) => (input: Input, id
     return yield* replayed(0)
   })
 
-const read = (definition: Definition, text: string): Effect.Effect<unknown, { readonly description: string }> =>
-  Effect.suspend(() => {
-    const json: unknown = JSON.parse(text)
-    return Effect.mapError(Schema.decodeUnknownEffect(Schema.toCodecJson(definition.payload))(json), Issue.describe)
-  })
-
 const ended = (run: Run, final: machine.Final): Effect.Effect<void> => {
   if (final._tag === "Completed") return record(run, { _tag: "Ended", state: "completed", compensated: [] })
   const { compensated, failure } = final
@@ -159,18 +156,14 @@ export const make = (definition: Definition) => {
   const invalid = (path: ReadonlyArray<string>, description: string) => new InvalidPayload({ saga, path, description })
 
   const prepare = Effect.fnUntraced(function* (payload: unknown) {
-    const encoded = yield* Effect.mapError(
-      Schema.encodeUnknownEffect(Schema.toCodecJson(definition.payload))(payload),
-      (error) => {
-        const { description, path } = Issue.describe(error)
-        return invalid(path, description)
-      }
-    )
+    const text = yield* Effect.mapError(Json.write(definition.payload, payload), (error) => {
+      const { description, path } = Issue.describe(error)
+      return invalid(path, description)
+    })
     const key = definition.idempotencyKey(payload)
     if (typeof key !== "string" || key.trim() === "") {
       return yield* invalid([], "its idempotency key is empty")
     }
-    const text = JSON.stringify(encoded ?? null)
     const digest = yield* digestOf(text)
     const id = yield* idOf(key)
     const store = yield* SagaStore.SagaStore
@@ -239,16 +232,13 @@ export const make = (definition: Definition) => {
   const signal = Effect.fnUntraced(function* (id: string, name: string, value: unknown) {
     const node = definition.nodes.find((each) => each._tag === "Wait" && each.name === name)
     if (node?._tag !== "Wait") return yield* Effect.die(new Error(`${saga} waits for no "${name}"`))
-    const encoded = yield* Effect.mapError(
-      Schema.encodeUnknownEffect(Schema.toCodecJson(node.success))(value),
-      (error) => {
-        const { description, path } = Issue.describe(error)
-        return new InvalidPayload({ saga, path: [name, ...path], description })
-      }
-    )
+    const text = yield* Effect.mapError(Json.write(node.success, value), (error) => {
+      const { description, path } = Issue.describe(error)
+      return invalid([name, ...path], description)
+    })
     const deferred = machine.signalOf(name)
     const token = DurableDeferred.tokenFromExecutionId(deferred, { workflow, executionId: id })
-    const said = DurableDeferred.succeed(deferred, { token, value: JSON.stringify(encoded ?? null) })
+    const said = DurableDeferred.succeed(deferred, { token, value: text })
     yield* asked("signal a saga")(apart(said))
   })
 
