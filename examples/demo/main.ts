@@ -64,7 +64,10 @@ const demo = Command.make(
     const payments = (keyless ? withoutKeys : Payments.layer).pipe(
       Layer.provide([NodeHttpClient.layerUndici, environment])
     )
-    const app = design.consumer.layer.pipe(Layer.provide(payments), Layer.provideMerge(Backend.layer(backend, suffix)))
+    const app = design.consumer.layer.pipe(
+      Layer.provideMerge(payments),
+      Layer.provideMerge(Backend.layer(backend, suffix))
+    )
 
     const warnings: Array<string> = []
     const summary = yield* run({ orders, refused, design, backend, outage, provider, silent: json, warnings }).pipe(

@@ -14,11 +14,15 @@ export const NewCharge = Schema.Struct({
   currency: Schema.String
 })
 export const Charge = Schema.Struct({ id: Schema.String, ...NewCharge.fields })
+export const NewRefund = Schema.Struct({ orderId: Schema.String })
+/** Nothing is given back for an order that was never charged. */
+export const Refund = Schema.Struct({ refunded: Schema.Boolean })
 
 const design = {
   api: HttpApi.make("payments").add(
     HttpApiGroup.make("charges").add(
-      HttpApiEndpoint.post("create", "/v1/charges", { payload: NewCharge, success: Charge })
+      HttpApiEndpoint.post("create", "/v1/charges", { payload: NewCharge, success: Charge }),
+      HttpApiEndpoint.post("refund", "/v1/refunds", { payload: NewRefund, success: Refund })
     )
   ),
   baseUrl: Config.URL("PAYMENTS_URL"),

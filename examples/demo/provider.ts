@@ -6,7 +6,7 @@ import { Duration, Effect, Schema } from "effect"
 import { Idempotency } from "effect-integration/http"
 import { Reply, type RecordedRequest, StubProvider, TokenIssuer } from "effect-integration/testing"
 import type { Fault, Outage } from "./outage.ts"
-import { type Charge, NewCharge } from "./payments.ts"
+import { type Charge, NewCharge, NewRefund } from "./payments.ts"
 
 export const client = { id: "order-service", secret: "correct-horse" }
 
@@ -14,6 +14,8 @@ export interface Provider {
   readonly url: string
   /** Every charge that was booked, whether the caller was told or not. */
   readonly ledger: Effect.Effect<ReadonlyArray<typeof Charge.Type>>
+  /** The orders whose charge was given back. */
+  readonly refunds: Effect.Effect<ReadonlySet<string>>
   /** What was refused before is accepted from now on. */
   readonly liftLimit: Effect.Effect<void>
 }
@@ -54,11 +56,13 @@ export const make = Effect.fnUntraced(function* (outage: Outage, options: { read
   const stub = yield* StubProvider.make()
   const issuer = yield* TokenIssuer.make({ clients: { [client.id]: client.secret } })
   const ledger: Array<typeof Charge.Type> = []
+  const refunds = new Set<string>()
   const byKey = new Map<string, typeof Charge.Type>()
   let { limit } = options
 
   const book = (request: RecordedRequest, given: typeof NewCharge.Type): Reply.Reply => {
     if (given.amount > limit) return Reply.json(422, { code: "AMOUNT_TOO_HIGH", message: "above the agreed limit" })
+    if (given.amount === 0) return Reply.json(422, { code: "NOTHING_TO_CHARGE", message: "the amount is zero" })
     const header = request.headers["idempotency-key"]
     const key = header === undefined ? undefined : Idempotency.parse(header)
     const known = key === undefined ? undefined : byKey.get(key)
@@ -83,8 +87,21 @@ export const make = Effect.fnUntraced(function* (outage: Outage, options: { read
     )
   )
 
+  yield* stub.on(
+    "POST /v1/refunds",
+    Reply.dynamic(
+      Effect.fnUntraced(function* (request) {
+        const { orderId } = yield* Effect.orDie(Schema.decodeUnknownEffect(NewRefund)(request.json))
+        const refunded = ledger.some((charge) => charge.orderId === orderId)
+        if (refunded) refunds.add(orderId)
+        return Reply.requireToken(issuer, Reply.json(200, { refunded }))
+      })
+    )
+  )
+
   const provider: Provider = {
     url: stub.url,
+    refunds: Effect.sync(() => refunds),
     ledger: Effect.sync(() => ledger),
     liftLimit: Effect.sync(() => {
       limit = Infinity

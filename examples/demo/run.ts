@@ -10,6 +10,7 @@ import * as Letters from "./letters.ts"
 import * as Numbers from "./numbers.ts"
 import type { Design, Order } from "./orders.ts"
 import type { Outage } from "./outage.ts"
+import * as Placing from "./placing.ts"
 import * as Progress from "./progress.ts"
 import type { Provider } from "./provider.ts"
 import * as Summary from "./summary.ts"
@@ -72,14 +73,19 @@ export const run = Effect.fnUntraced(function* (options: Options) {
   const left = yield* DeadLetters.list(design.consumer)
   yield* tell(Letters.list("dead letters that stay", left))
 
+  const numbers = yield* Numbers.calls("payments")
+  const placed = yield* Placing.run(provider, tell)
+
+  const ids = new Set(orders.map(({ id }) => id))
   const count = (tag: Arrivals.Arrival["_tag"]) => arrivals.filter((arrival) => arrival._tag === tag).length
   return Summary.make(
     orders,
-    yield* provider.ledger,
+    (yield* provider.ledger).filter(({ orderId }) => ids.has(orderId)),
     new Set(replayed.flatMap((letter) => letter.event?.id ?? [])),
-    yield* Numbers.calls("payments"),
+    numbers,
     {
       ...backend,
+      ...placed,
       duplicatesInjected: count("Duplicate"),
       duplicatesSkipped: (yield* Progress.read(design, published)).duplicates,
       poisonInjected: count("Garbage") + count("Incomplete") + refused.length,

@@ -26,6 +26,11 @@ export interface Summary extends Omit<Calls, "retriesByReason"> {
   readonly poisonFound: number
   /** Those without a cure. */
   readonly deadLettersLeft: number
+  readonly sagas: number
+  readonly sagasCompleted: number
+  readonly sagasRolledBack: number
+  /** Orders of which something was left half done, or done twice. */
+  readonly sagasInconsistent: number
   readonly durationMs: number
 }
 
@@ -77,6 +82,8 @@ export const make = (
 /** What went wrong; nothing where all is proven. */
 export const faults = (summary: Summary): ReadonlyArray<string> => {
   const { doubled, duplicatesInjected, duplicatesSkipped, lost, orderViolations, poisonFound, poisonInjected } = summary
+  const { sagas, sagasCompleted, sagasInconsistent, sagasRolledBack } = summary
+  const unfinished = sagas - sagasCompleted - sagasRolledBack
   return [
     ...(lost > 0 ? [`${lost} orders were lost`] : []),
     ...(doubled > 0 ? [`${doubled} were charged more than once`] : []),
@@ -85,6 +92,8 @@ export const faults = (summary: Summary): ReadonlyArray<string> => {
     ...(duplicatesSkipped < duplicatesInjected
       ? [`${duplicatesInjected - duplicatesSkipped} duplicates were missed`]
       : []),
-    ...(poisonFound !== poisonInjected ? [`${poisonFound} dead letters instead of ${poisonInjected}`] : [])
+    ...(poisonFound !== poisonInjected ? [`${poisonFound} dead letters instead of ${poisonInjected}`] : []),
+    ...(sagasInconsistent > 0 ? [`${sagasInconsistent} sagas left something half done`] : []),
+    ...(unfinished > 0 ? [`${unfinished} sagas have not ended`] : [])
   ]
 }

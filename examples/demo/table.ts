@@ -18,6 +18,8 @@ export const table = (summary: Summary): string => {
     ["dead letters", summary.poisonFound, `found, of ${summary.poisonInjected} poison messages that were published`],
     ["replayed", summary.replayed, "charged after the cause was corrected"],
     ["still dead", summary.deadLettersLeft, "no valid events: for their producer to correct"],
+    ["sagas", summary.sagas, `${summary.sagasCompleted} completed, ${summary.sagasRolledBack} rolled back`],
+    ["half done", summary.sagasInconsistent, "sagas whose stock, charge and shipment do not agree"],
     ["calls", summary.calls, "by the consumer, those rejected by the circuit included"],
     ["attempts", summary.attempts, "requests that were sent"],
     ["retries", summary.retries, "inside the calls"],

@@ -115,14 +115,20 @@ export interface Instance {
   readonly begun: DateTime.Utc
   /** When it last changed its state. */
   readonly updated: DateTime.Utc
-  /** What it is stuck in, or what it failed at. */
+  /** What it failed at, where it has ended so. */
   readonly step: string | undefined
   readonly failure: { readonly tag: string; readonly description: string } | undefined
-  /** What it waits for; only where it is stuck. */
-  readonly waiting:
-    | { readonly decision: string; readonly phase: "run" | "compensate"; readonly skippable: boolean }
-    | undefined
+  /** The decisions that it waits for, oldest first. More than one only where parallel steps are stuck. */
+  readonly waiting: ReadonlyArray<Waiting>
 }
+
+/**
+ * What a person must decide.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Waiting extends Omit<Extract<Entry, { readonly _tag: "Stuck" }>, "_tag"> {}
 
 /**
  * @category models
@@ -142,7 +148,9 @@ export interface Recorded {
 export interface Query {
   readonly saga?: string
   readonly state?: State
-  /** At most so many, oldest first. Default: 100. */
+  /** Only those that have ended before. */
+  readonly endedBefore?: DateTime.Utc
+  /** At most so many, those begun first. Default: 100. */
   readonly limit?: number
 }
 
@@ -180,7 +188,7 @@ export const evolve = (
   if (instance === undefined) {
     if (entry._tag !== "Begun") return undefined
     const { definition, digest, key, saga } = entry
-    const nothing = { step: undefined, failure: undefined, waiting: undefined }
+    const nothing = { step: undefined, failure: undefined, waiting: [] }
     return { id, saga, key, digest, definition, state: "running", begun: at, updated: at, ...nothing }
   }
   switch (entry._tag) {
@@ -189,14 +197,16 @@ export const evolve = (
     case "AttemptEnded":
       return instance
     case "Stuck": {
-      const { decision, failure, phase, skippable, step } = entry
-      return { ...instance, updated: at, state: "stuck", step, failure, waiting: { decision, phase, skippable } }
+      const { _tag: _, ...added } = entry
+      return { ...instance, updated: at, state: "stuck", waiting: [...instance.waiting, added] }
     }
-    case "Decided":
-      return { ...instance, updated: at, state: "running", waiting: undefined }
+    case "Decided": {
+      const waiting = instance.waiting.filter(({ decision }) => decision !== entry.decision)
+      return { ...instance, updated: at, state: waiting.length === 0 ? "running" : "stuck", waiting }
+    }
     case "Ended": {
       const { failure, state, step } = entry
-      return { ...instance, updated: at, state, step, failure, waiting: undefined }
+      return { ...instance, updated: at, state, step, failure, waiting: [] }
     }
   }
 }
@@ -218,7 +228,6 @@ export const layerMemory: Layer.Layer<SagaStore> = Layer.sync(SagaStore, () => {
     sagas.set(id, kept)
     return kept
   }
-  const isOver = ({ state }: Instance): boolean => state !== "running" && state !== "stuck"
   return {
     record: (id, entry) =>
       Effect.map(DateTime.now, (at) => {
@@ -233,22 +242,24 @@ export const layerMemory: Layer.Layer<SagaStore> = Layer.sync(SagaStore, () => {
         kept.instance = evolve(kept.instance, id, entry, at)
       }),
     find: (id) => Effect.sync(() => Option.fromNullishOr(sagas.get(id)?.instance)),
-    list: ({ limit = 100, saga, state }) =>
+    list: (query) =>
       Effect.sync(() =>
         Array.from(sagas.values(), ({ instance }) => instance)
-          .filter((instance) => instance !== undefined)
-          .filter((instance) => saga === undefined || instance.saga === saga)
-          .filter((instance) => state === undefined || instance.state === state)
-          .toSorted((a, b) => DateTime.toEpochMillis(a.begun) - DateTime.toEpochMillis(b.begun))
-          .slice(0, limit)
+          .filter((instance) => instance !== undefined && fits(query, instance))
+          .map((instance) => instance!)
+          .toSorted(
+            (a, b) =>
+              DateTime.toEpochMillis(a.begun) - DateTime.toEpochMillis(b.begun) ||
+              (a.id < b.id ? -1 : a.id > b.id ? 1 : 0)
+          )
+          .slice(0, mostOf(query))
       ),
     history: (id) => Effect.sync(() => Array.from(sagas.get(id)?.entries.values() ?? [], (each) => ({ ...each }))),
     purge: (endedBefore) =>
       Effect.sync(() => {
         let purged = 0
         for (const [id, { instance }] of sagas) {
-          if (instance === undefined || !isOver(instance)) continue
-          if (DateTime.toEpochMillis(instance.updated) >= DateTime.toEpochMillis(endedBefore)) continue
+          if (instance === undefined || !fits({ endedBefore }, instance)) continue
           sagas.delete(id)
           purged += 1
         }
@@ -256,3 +267,15 @@ export const layerMemory: Layer.Layer<SagaStore> = Layer.sync(SagaStore, () => {
       })
   }
 })
+
+const fits = ({ endedBefore, saga, state }: Query, instance: Instance): boolean =>
+  (saga === undefined || instance.saga === saga) &&
+  (state === undefined || instance.state === state) &&
+  (endedBefore === undefined ||
+    (instance.state !== "running" &&
+      instance.state !== "stuck" &&
+      DateTime.toEpochMillis(instance.updated) < DateTime.toEpochMillis(endedBefore)))
+
+/** How many instances a query may give: a whole number that is not negative. @category getters @since 0.1.0 */
+export const mostOf = ({ limit = 100 }: Query): number =>
+  Number.isNaN(limit) ? 0 : Math.min(Math.max(0, Math.trunc(limit)), Number.MAX_SAFE_INTEGER)

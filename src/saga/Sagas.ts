@@ -8,8 +8,8 @@
  * import { Sagas } from "effect-integration/saga"
  *
  * export const resumeAll = Effect.gen(function* () {
- *   for (const { failure, id, step } of yield* Sagas.list({ saga: "place-order", state: "stuck" })) {
- *     yield* Console.log(id, step, failure?.description)
+ *   for (const { id, waiting } of yield* Sagas.list({ saga: "place-order", state: "stuck" })) {
+ *     for (const { failure, step } of waiting) yield* Console.log(id, step, failure.description)
  *     yield* Sagas.resume(id, { reason: "the bank has corrected the account", by: "ada" })
  *   }
  * })
@@ -22,8 +22,9 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as DurableDeferred from "effect/workflow/DurableDeferred"
 import type { WorkflowEngine } from "effect/workflow/WorkflowEngine"
+import { asked } from "./internal/asked.ts"
 import { decisionOf, type Verdict } from "./internal/stuck.ts"
-import { NotStuck, SagaNotFound, SagaStoreError } from "./SagaError.ts"
+import { NotStuck, SagaNotFound, type SagaStoreError } from "./SagaError.ts"
 import * as SagaStore from "./SagaStore.ts"
 
 /** What is known of a saga. @category getters @since 0.1.0 */
@@ -52,8 +53,8 @@ export const history = (
   )
 
 /**
- * Forgets the history of sagas that ended before a time, and gives how many. The engine's own records stay, so that a key
- * that was used is still known.
+ * Forgets sagas that ended before a time, and gives how many. Their keys are forgotten too: to start one again is to start
+ * a new saga.
  *
  * @category combinators
  * @since 0.1.0
@@ -70,6 +71,8 @@ export const purge = (endedBefore: DateTime.Utc): Effect.Effect<number, SagaStor
 export interface Reason {
   readonly reason: string
   readonly by?: string
+  /** Which of several parallel steps that are stuck. Default: the one that has waited longest. */
+  readonly step?: string
 }
 
 type Decided = Effect.Effect<void, SagaNotFound | NotStuck | SagaStoreError, SagaStore.SagaStore | WorkflowEngine>
@@ -96,21 +99,20 @@ export const abandon = (id: string, reason: Reason): Decided => decide(id, "aban
 const decide = Effect.fnUntraced(function* (
   id: string,
   verdict: Verdict["verdict"],
-  { by, reason }: Reason
+  { by, reason, step }: Reason
 ): Effect.fn.Return<void, SagaNotFound | NotStuck | SagaStoreError, SagaStore.SagaStore | WorkflowEngine> {
-  const { saga, state, waiting } = yield* find(id)
+  const { saga, state, waiting: all } = yield* find(id)
   const refuse = (description: string) => new NotStuck({ id, verdict, description })
   if (reason.trim() === "") return yield* refuse("a decision needs a reason")
-  if (waiting === undefined) return yield* refuse(`it is not stuck, it is ${state}`)
+  const waiting = all.find((each) => step === undefined || each.step === step)
+  if (waiting === undefined) {
+    return yield* refuse(all.length === 0 ? `it is not stuck, it is ${state}` : `it is not stuck in step ${step}`)
+  }
   if (verdict === "skip" && !waiting.skippable) {
     return yield* refuse("later steps rely on the result of the step that it is stuck in")
   }
   const deferred = decisionOf(waiting.decision)
   const token = new DurableDeferred.TokenParsed({ workflowName: saga, executionId: id, deferredName: deferred.name })
   const value = by === undefined ? { verdict, reason } : { verdict, reason, by }
-  yield* DurableDeferred.succeed(deferred, { token: token.asToken, value }).pipe(
-    Effect.catchDefect(() =>
-      Effect.fail(new SagaStoreError({ operation: `${verdict} a saga`, description: "the engine gave no answer" }))
-    )
-  )
+  yield* DurableDeferred.succeed(deferred, { token: token.asToken, value }).pipe(asked(`${verdict} a saga`))
 })

@@ -44,6 +44,27 @@ const EntryText = Schema.fromJsonString(SagaStore.Entry)
 const encode = Schema.encodeSync(EntryText)
 const decode = Schema.decodeUnknownSync(EntryText)
 
+const Failure = Schema.Struct({ tag: Schema.String, description: Schema.String })
+
+/** What is known of a saga beside its columns. */
+const Detail = Schema.fromJsonString(
+  Schema.Struct({
+    step: Schema.optional(Schema.String),
+    failure: Schema.optional(Failure),
+    waiting: Schema.Array(
+      Schema.Struct({
+        step: Schema.String,
+        phase: Schema.Literals(["run", "compensate"]),
+        failure: Failure,
+        decision: Schema.String,
+        skippable: Schema.Boolean
+      })
+    )
+  })
+)
+const encodeDetail = Schema.encodeSync(Detail)
+const decodeDetail = Schema.decodeUnknownSync(Detail)
+
 interface Recording {
   readonly id: string
   readonly entry: SagaStore.Entry
@@ -55,33 +76,29 @@ interface InstanceRow {
   readonly idempotency_key: string
   readonly digest: string
   readonly definition: string
-  readonly state: string
+  readonly state: SagaStore.State
   readonly begun_at: unknown
   readonly updated_at: unknown
-  /** Of the last change of state, if any. */
-  readonly entry: string | null
+  readonly detail: string | null
 }
 
 const timeOf = (millis: unknown): DateTime.Utc => DateTime.makeUnsafe(Number(millis))
 
 const instanceOf = (row: InstanceRow): SagaStore.Instance => {
-  const { definition, digest, idempotency_key: key, saga, saga_id: id } = row
-  const begun = { _tag: "Begun", saga, key, digest, definition } as const
-  const instance = SagaStore.evolve(undefined, id, begun, timeOf(row.begun_at))!
-  return row.entry === null ? instance : SagaStore.evolve(instance, id, decode(row.entry), timeOf(row.updated_at))!
+  const { definition, digest, idempotency_key: key, saga, saga_id: id, state } = row
+  const { failure, step, waiting } = row.detail === null ? { waiting: [] } : decodeDetail(row.detail)
+  const times = { begun: timeOf(row.begun_at), updated: timeOf(row.updated_at) }
+  return { id, saga, key, digest, definition, state, ...times, step, failure, waiting }
 }
 
-const stateOf = (entry: SagaStore.Entry): SagaStore.State | undefined => {
-  switch (entry._tag) {
-    case "Stuck":
-      return "stuck"
-    case "Decided":
-      return "running"
-    case "Ended":
-      return entry.state
-    default:
-      return undefined
-  }
+const changesState = ({ entry }: Recording): boolean =>
+  entry._tag === "Stuck" || entry._tag === "Decided" || entry._tag === "Ended"
+
+/** A saga tells what it did outside of the transactions of its steps, and on SQLite would wait for their end. */
+class InTransaction extends Error {
+  override readonly name = "StartedInTransaction"
+  override readonly message =
+    "a saga was started in a transaction, which it can be no part of: publish an event with the outbox instead"
 }
 
 /** How long a batch may take. */
@@ -96,14 +113,8 @@ const patience = Duration.seconds(30)
 export const make: Effect.Effect<SagaStore.SagaStore["Service"], never, SqlClient.SqlClient | Scope.Scope> = Effect.gen(
   function* () {
     const dialect = makeDialect(yield* SqlClient.SqlClient)
-    const { now, rows, sql } = dialect
+    const { forUpdate, now, rows, sql } = dialect
     const recording = "record what a saga did"
-
-    /** A step may run in a transaction, and what it did is told also where that is rolled back. */
-    const apart = <A, E>(self: Effect.Effect<A, E>): Effect.Effect<A, E> =>
-      Effect.updateContext(self, (context: Context.Context<never>): Context.Context<never> =>
-        Context.omit(sql.transactionService)(context as Context.Context<any>)
-      )
 
     const again = sql.onDialectOrElse({
       mysql: () => sql.literal("ON DUPLICATE KEY UPDATE runs = runs + 1"),
@@ -142,28 +153,32 @@ export const make: Effect.Effect<SagaStore.SagaStore["Service"], never, SqlClien
         WHERE true ORDER BY n ${ignored}`
     }
 
-    /** The state follows what was recorded last, and recorded for the first time. */
-    const follow = (recordings: ReadonlyArray<Recording>) => {
-      const changes = recordings.flatMap(({ entry, id }) => {
-        const state = stateOf(entry)
-        return state === undefined ? [] : [{ id, state, name: SagaStore.nameOf(entry), text: encode(entry) }]
+    /** The state follows what was recorded for the first time. */
+    const follow = Effect.fnUntraced(function* ({ entry, id }: Recording) {
+      const [row] = yield* sql<InstanceRow & { readonly at: unknown }>`
+        SELECT sagas.*, ${now} AS at FROM sagas WHERE saga_id = ${id} AND EXISTS (
+          SELECT 1 FROM saga_history WHERE saga_id = ${id} AND entry_name = ${SagaStore.nameOf(entry)} AND runs = 1
+        ) ${forUpdate}`
+      if (row === undefined) return
+      const { failure, state, step, waiting } = SagaStore.evolve(instanceOf(row), id, entry, timeOf(row.at))!
+      const detail = encodeDetail({
+        ...(step === undefined ? undefined : { step }),
+        ...(failure === undefined ? undefined : { failure }),
+        waiting
       })
-      return Effect.forEach(
-        changes,
-        ({ id, name, state, text }) =>
-          sql`UPDATE sagas SET state = ${state}, updated_at = ${now}, entry = ${text} WHERE saga_id = ${id} AND EXISTS (
-            SELECT 1 FROM saga_history WHERE saga_id = ${id} AND entry_name = ${name} AND runs = 1
-          )`,
-        { discard: true }
-      )
-    }
+      yield* sql`UPDATE sagas SET state = ${state}, updated_at = ${row.at as number}, detail = ${detail}
+        WHERE saga_id = ${id}`
+    })
 
     const write = (recordings: ReadonlyArray<Recording>): Effect.Effect<ReadonlyArray<void>, SqlError> => {
       const isPlain = recordings.every(({ entry }) => entry._tag === "AttemptBegun" || entry._tag === "AttemptEnded")
       const all = isPlain
         ? insert(recordings)
         : sql.withTransaction(
-            begin(recordings).pipe(Effect.andThen(insert(recordings)), Effect.andThen(follow(recordings)))
+            begin(recordings).pipe(
+              Effect.andThen(insert(recordings)),
+              Effect.andThen(Effect.forEach(recordings.filter(changesState), follow, { discard: true }))
+            )
           )
       return Effect.as(
         all,
@@ -192,22 +207,31 @@ export const make: Effect.Effect<SagaStore.SagaStore["Service"], never, SqlClien
       maxBatches: dialect.name === "sqlite" ? 1 : 2
     })
 
+    const isOld = (endedBefore: DateTime.Utc) =>
+      sql`(state NOT IN ('running', 'stuck') AND updated_at < ${DateTime.toEpochMillis(endedBefore)})`
+
     return SagaStore.SagaStore.of({
-      record: (id, entry) => record({ id, entry }),
+      record: (id, entry) =>
+        Effect.contextWith((context: Context.Context<never>) =>
+          Option.isSome(Context.getOption(context, sql.transactionService))
+            ? Effect.die(new InTransaction())
+            : record({ id, entry })
+        ),
       find: (id) =>
         sql<InstanceRow>`SELECT * FROM sagas WHERE saga_id = ${id}`.pipe(
-          apart,
           named("look a saga up"),
           Effect.map(([row]) => Option.map(Option.fromUndefinedOr(row), instanceOf))
         ),
-      list: ({ limit = 100, saga, state }) => {
+      list: (query) => {
+        const { endedBefore, saga, state } = query
         const wanted = [
           ...(saga === undefined ? [] : [sql`saga = ${saga}`]),
-          ...(state === undefined ? [] : [sql`state = ${state}`])
+          ...(state === undefined ? [] : [sql`state = ${state}`]),
+          ...(endedBefore === undefined ? [] : [isOld(endedBefore)])
         ]
-        const most = sql.literal(String(Math.max(0, Math.trunc(limit))))
-        return sql<InstanceRow>`SELECT * FROM sagas WHERE ${sql.and(wanted)} ORDER BY begun_at, saga_id LIMIT ${most}`.pipe(
-          apart,
+        const most = sql.literal(String(SagaStore.mostOf(query)))
+        return sql<InstanceRow>`SELECT * FROM sagas WHERE ${sql.and(wanted)}
+          ORDER BY begun_at, saga_id LIMIT ${most}`.pipe(
           named("list sagas"),
           Effect.map((found) => found.map(instanceOf))
         )
@@ -215,20 +239,19 @@ export const make: Effect.Effect<SagaStore.SagaStore["Service"], never, SqlClien
       history: (id) =>
         sql<{ readonly entry: string; readonly recorded_at: unknown; readonly runs: unknown }>`
           SELECT entry, recorded_at, runs FROM saga_history WHERE saga_id = ${id} ORDER BY position`.pipe(
-          apart,
           named("read what a saga did"),
           Effect.map((found) =>
             found.map((row) => ({ entry: decode(row.entry), at: timeOf(row.recorded_at), runs: Number(row.runs) }))
           )
         ),
       purge: (endedBefore) => {
-        const old = sql`state NOT IN ('running', 'stuck') AND updated_at < ${DateTime.toEpochMillis(endedBefore)}`
+        const old = isOld(endedBefore)
         return Effect.gen(function* () {
           const ids = yield* sql<{ readonly saga_id: string }>`SELECT saga_id FROM sagas WHERE ${old}`
           yield* sql`DELETE FROM saga_history WHERE saga_id IN (SELECT saga_id FROM sagas WHERE ${old})`
           yield* sql`DELETE FROM sagas WHERE ${old}`
           return ids.length
-        }).pipe(sql.withTransaction, apart, named("forget sagas"))
+        }).pipe(sql.withTransaction, named("forget sagas"))
       }
     })
   }

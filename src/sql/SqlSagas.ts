@@ -30,7 +30,10 @@
  * @since 0.1.0
  */
 import * as ClusterWorkflowEngine from "effect/cluster/ClusterWorkflowEngine"
-import type * as MessageStorage from "effect/cluster/MessageStorage"
+import * as EntityAddress from "effect/cluster/EntityAddress"
+import * as EntityId from "effect/cluster/EntityId"
+import * as EntityType from "effect/cluster/EntityType"
+import * as MessageStorage from "effect/cluster/MessageStorage"
 import * as RunnerAddress from "effect/cluster/RunnerAddress"
 import * as RunnerHealth from "effect/cluster/RunnerHealth"
 import * as Runners from "effect/cluster/Runners"
@@ -49,7 +52,9 @@ import * as SqlClient from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import { WorkflowEngine } from "effect/workflow/WorkflowEngine"
 import * as Check from "../internal/option.ts"
-import type { SagaStore } from "../saga/SagaStore.ts"
+import { SagaStoreError } from "../saga/SagaError.ts"
+import { type Instance, SagaStore } from "../saga/SagaStore.ts"
+import * as Migrations from "./Migrations.ts"
 import * as SqlSagaStore from "./SqlSagaStore.ts"
 
 /**
@@ -99,8 +104,8 @@ export const layerWith = (
     Layer.provide([SqlRunnerStorage.layerWith({ prefix }), RunnerHealth.layerNoop]),
     Layer.provide([config, Digest.layerWebCrypto])
   )
-  // The history first: it fails where the database cannot be reached, and the engine would die.
-  return Layer.provideMerge(Layer.provide(engine, sharding), SqlSagaStore.layer)
+  // The tables of the history first: that fails where the database cannot be reached, and the engine would die.
+  return Layer.unwrap(Effect.as(Migrations.migrate, Layer.provide(services, sharding)))
 }
 
 /** Starting a saga cannot be undone with a transaction, and on SQLite would wait for its end. */
@@ -127,6 +132,37 @@ const engine = Layer.effect(
   })
 ).pipe(Layer.provide(ClusterWorkflowEngine.layer))
 
+/** Whoever forgets a saga forgets what the engine knows of it too, else its key would still lead to it. */
+const store = Layer.effect(
+  SagaStore,
+  Effect.gen(function* () {
+    const inner = yield* SqlSagaStore.make
+    const sharding = yield* Sharding.Sharding
+    const storage = yield* MessageStorage.MessageStorage
+    const forget = Effect.fnUntraced(function* ({ id, saga }: Instance) {
+      const entityId = EntityId.make(id)
+      const shardId = sharding.getShardId(entityId, "default")
+      for (const type of [`Workflow/${saga}`, "Workflow/-/DurableClock"]) {
+        const entityType = EntityType.make(type)
+        yield* storage.clearAddress(EntityAddress.make({ entityType, entityId, shardId }))
+      }
+    })
+    return SagaStore.of({
+      ...inner,
+      purge: (endedBefore) =>
+        inner.list({ endedBefore, limit: Infinity }).pipe(
+          Effect.flatMap((old) => Effect.forEach(old, forget, { discard: true })),
+          Effect.catchTag("PersistenceError", () =>
+            Effect.fail(new SagaStoreError({ operation: "forget sagas", description: "PersistenceError" }))
+          ),
+          Effect.andThen(inner.purge(endedBefore))
+        )
+    })
+  })
+)
+
+const services = Layer.merge(engine, store)
+
 /**
  * The engine and the history, on every process that has this layer and the same database.
  *
@@ -147,4 +183,4 @@ export const layerCluster: Layer.Layer<
   WorkflowEngine | SagaStore,
   MigrationError | SqlError,
   Sharding.Sharding | MessageStorage.MessageStorage | SqlClient.SqlClient
-> = Layer.provideMerge(engine, SqlSagaStore.layer)
+> = Layer.unwrap(Effect.as(Migrations.migrate, services))

@@ -18,6 +18,10 @@ export const Summary = Schema.Struct({
   poisonInjected: Schema.Int,
   poisonFound: Schema.Int,
   deadLettersLeft: Schema.Int,
+  sagas: Schema.Int,
+  sagasCompleted: Schema.Int,
+  sagasRolledBack: Schema.Int,
+  sagasInconsistent: Schema.Int,
   calls: Schema.Int,
   attempts: Schema.Int,
   retries: Schema.Int,
@@ -44,5 +48,9 @@ export const proven = {
   duplicatesInjected: 6,
   poisonInjected: 7,
   poisonFound: 7,
-  deadLettersLeft: 4
+  deadLettersLeft: 4,
+  sagas: 24,
+  sagasCompleted: 21,
+  sagasRolledBack: 3,
+  sagasInconsistent: 0
 }

@@ -60,6 +60,27 @@ const says: Readonly<Record<string, ReadonlyArray<string>>> = {
     "a replay would bring o-2, o-5; processed meanwhile: 0",
     "shipped: o-1, o-3, o-2, o-5",
     "purged: o-4, left: 0"
+  ],
+  "14_outbox.ts": [
+    "o-1: committed\no-2: committed\no-2: rolled back\no-3: committed\norders: 3 to be published\n",
+    "shipped: o-1 of ada, o-2 of ada, o-3 of ada\n"
+  ],
+  "15_inbox_outbox.ts": ["mailed: 1, 2\ninvoices: 1, 2\n"],
+  "16_saga.ts": [
+    "run charge: Busy (attempt 1, next in 100 ms)",
+    "charge for r-chair\n  ship\n  Completed\n",
+    "release if reserved\n  RolledBack at reserve: OutOfStock\n",
+    "refund\n  release r-table\n  RolledBack at ship: NoCourier\n"
+  ],
+  "17_durable_saga.ts": [
+    "check l-1 (saga/grant-loan/",
+    "/run/check/score/0)\nthe engine has ended; ",
+    "another one starts\npay out 5000 (score 750, by grace)\nCompleted true\n"
+  ],
+  "18_stuck_saga.ts": [
+    "is stuck: the compensation of step debit failed for good: BankDown (correct the cause, then resume, skip or abandon",
+    "Stuck in compensate debit: BankDown\n",
+    "compensate debit 3: BankDown\ndebit given back\nRolledBack credit, debit\n"
   ]
 }
 

@@ -16,7 +16,7 @@ import type * as RetryPolicy from "../../policy/RetryPolicy.ts"
 import { CurrentStep } from "../CurrentStep.ts"
 import type { Failure, Phase } from "../Outcome.ts"
 import { StepFailed } from "../SagaError.ts"
-import type * as SagaStore from "../SagaStore.ts"
+import * as SagaStore from "../SagaStore.ts"
 import * as Json from "./json.ts"
 
 /** The run of a saga that an attempt is part of. */
@@ -76,6 +76,9 @@ export type Ended =
     }
 
 const longest = 1000
+
+/** A failure in a line of the log. */
+export const told = ({ description, tag }: Failure): string => (description === "" ? tag : `${tag}: ${description}`)
 
 /** What is kept of an error, for people. */
 export const failureOf = (error: unknown): Failure => ({
@@ -149,7 +152,7 @@ const report = Effect.fnUntraced(function* (
   const again = insists || action.kind === "retry" || action.kind === "wait"
   const random = yield* Random.Random
   const before = attempt.retry?.delays[attempt.failures - 1]
-  const next = again
+  const delay = again
     ? attempt.retry?.delayMillis(
         attempt.failures,
         before === undefined ? 0 : Duration.toMillis(before),
@@ -157,6 +160,7 @@ const report = Effect.fnUntraced(function* (
         ErrorAction.retryAfterMillis(error)
       )
     : undefined
+  const next = delay !== undefined && Number.isFinite(delay) ? delay : undefined
   const declared =
     failed === undefined || timedOut || attempt.error === undefined
       ? undefined
@@ -181,6 +185,16 @@ export const record = (run: Run, entry: SagaStore.Entry): Effect.Effect<void> =>
     Effect.orDie
   )
 
+/** Whether a crash has cut off an earlier run of the attempt, of which nothing is known. */
+const wasCutOff = ({ number, phase, step }: Attempt, run: Run): Effect.Effect<boolean> => {
+  const name = SagaStore.nameOf({ _tag: "AttemptBegun", step, phase, attempt: number })
+  return run.store.history(run.id).pipe(
+    Effect.map((history) => history.some(({ entry, runs }) => runs > 1 && SagaStore.nameOf(entry) === name)),
+    Effect.retry(forEver),
+    Effect.orDie
+  )
+}
+
 /**
  * Makes one attempt, durably: once its end is in the engine's store it is not made again. A crash before that makes the
  * same attempt again, with the same operation keys.
@@ -190,15 +204,15 @@ export const make = Effect.fnUntraced(function* (attempt: Attempt, run: Run) {
   const execute = Effect.gen(function* () {
     yield* record(run, { _tag: "AttemptBegun", step, phase, attempt: number })
     const exit = yield* isolated(attempt, run)
-    const found = yield* report(attempt, exit)
+    const reported = yield* report(attempt, exit)
+    const isSure = reported._tag === "Done" || reported.outcome !== "unprocessed" || !(yield* wasCutOff(attempt, run))
+    const found = isSure ? reported : { ...reported, outcome: "unknown" as const }
     const ending = { _tag: "AttemptEnded", step, phase, attempt: number } as const
     if (found._tag === "Done") yield* record(run, ending)
     else {
       const { description, next, tag } = found
       const text = next === undefined ? "given up" : `next in ${Math.round(next)} ms`
-      yield* Effect.logWarning(
-        `${run.saga} ${run.id}: ${phase} ${step}: ${tag}: ${description} (attempt ${number}, ${text})`
-      )
+      yield* Effect.logWarning(`${run.saga} ${run.id}: ${phase} ${step}: ${told(found)} (attempt ${number}, ${text})`)
       const failure = { tag, description }
       yield* record(run, next === undefined ? { ...ending, failure } : { ...ending, failure, next })
     }

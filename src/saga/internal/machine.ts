@@ -10,6 +10,7 @@ import type * as ErrorAction from "../../policy/ErrorAction.ts"
 import type { Failure, Phase } from "../Outcome.ts"
 import { StepFailed } from "../SagaError.ts"
 import * as Attempt from "./attempt.ts"
+import * as Branches from "./branches.ts"
 import type { Definition, Node, Results, StepNode, WaitNode } from "./definition.ts"
 import * as Json from "./json.ts"
 import { stuck } from "./stuck.ts"
@@ -58,12 +59,6 @@ interface Begun {
   readonly results: Results
 }
 
-type Durable<A> = Effect.Effect<A, never, WorkflowEngine | WorkflowInstance>
-
-/** A pause that a crash does not forget, nor lengthen by more than itself. */
-const pause = (name: string, millis: number): Durable<void> =>
-  DurableClock.sleep({ name, duration: Duration.millis(millis) })
-
 /** What is tried, as long as it takes. */
 interface Task extends Omit<Attempt.Attempt, "number" | "failures"> {
   readonly skippable: boolean
@@ -74,32 +69,31 @@ interface Task extends Omit<Attempt.Attempt, "number" | "failures"> {
 /** Tries until it is done, or has failed for good; where it may not fail, until a person says what to do. */
 const carryOut = Effect.fnUntraced(function* (
   run: Attempt.Run,
-  { mayFail, skippable, ...task }: Task
+  { mayFail, skippable, ...task }: Task,
+  awaiting: Branches.Awaiting
 ): Effect.fn.Return<Ended | Skipped, never, WorkflowEngine | WorkflowInstance> {
   const { phase, step } = task
   let failures = 0
   let decisions = 0
+  /** Whether it is certain that no attempt has had an effect. */
+  let untouched = true
   for (let number = 1; ; number++) {
     const ended = yield* Attempt.make({ ...task, number, failures }, run)
     if (ended._tag === "Done") return ended
+    untouched &&= ended.outcome === "unprocessed"
     if (ended.next !== undefined) {
       failures += 1
-      yield* pause(`${phase}/${step}/${number}`, ended.next)
+      yield* Branches.pause(`${phase}/${step}/${number}`, Duration.millis(ended.next), awaiting)
       continue
     }
-    const { error, failure, outcome } = ended
+    const { error, failure } = ended
+    const outcome = ended.outcome === "unprocessed" && !untouched ? "unknown" : ended.outcome
     // The step has succeeded: that is for a person, or for the code that knows its result.
     const isUnreadable = error instanceof StepFailed && error.reason === "unreadable"
     if (!isUnreadable && mayFail(outcome)) return { _tag: "Failed", step, error, failure, outcome }
     decisions += 1
-    const verdict = yield* stuck(run, {
-      step,
-      phase,
-      error,
-      failure,
-      decision: `${phase}/${step}/${decisions}`,
-      skippable
-    })
+    const decision = `${phase}/${step}/${decisions}`
+    const verdict = yield* stuck(run, { step, phase, error, failure, decision, skippable }, awaiting)
     if (verdict.verdict === "skip" && skippable) return { _tag: "Skipped" }
     if (verdict.verdict === "abandon") return { _tag: "Abandoned", step, failure, reason: verdict.reason }
     failures = 0
@@ -111,37 +105,50 @@ const runStep = (
   node: StepNode,
   payload: unknown,
   results: Results,
-  forward: boolean
-): Durable<Ended> =>
+  forward: boolean,
+  awaiting: Branches.Awaiting
+): Branches.Durable<Ended> =>
   Effect.map(
-    carryOut(run, {
-      step: node.name,
-      phase: "run",
-      retry: node.retry,
-      timeout: node.timeout,
-      success: node.success,
-      error: node.error,
-      isVoid: node.isVoid,
-      effect: () => node.run(payload, results),
-      skippable: node.isVoid,
-      mayFail: (outcome) => !forward && (node.irreversible === undefined || outcome === "unprocessed")
-    }),
+    carryOut(
+      run,
+      {
+        step: node.name,
+        phase: "run",
+        retry: node.retry,
+        timeout: node.timeout,
+        success: node.success,
+        error: node.error,
+        isVoid: node.isVoid,
+        effect: () => node.run(payload, results),
+        skippable: node.isVoid,
+        mayFail: (outcome) => !forward && (node.irreversible === undefined || outcome === "unprocessed")
+      },
+      awaiting
+    ),
     (ended) => (ended._tag === "Skipped" ? { _tag: "Done", value: undefined } : ended)
   )
 
-const compensate = (run: Attempt.Run, { node, result, results }: Begun, payload: unknown): Durable<Ended | Skipped> =>
-  carryOut(run, {
-    step: node.name,
-    phase: "compensate",
-    retry: node.compensationRetry,
-    timeout: node.timeout,
-    success: node.success,
-    error: undefined,
-    isVoid: true,
-    effect: () => node.compensate!(result, payload, results),
-    skippable: true,
-    mayFail: () => false
-  })
+const compensate = (
+  run: Attempt.Run,
+  { node, result, results }: Begun,
+  payload: unknown
+): Branches.Durable<Ended | Skipped> =>
+  carryOut(
+    run,
+    {
+      step: node.name,
+      phase: "compensate",
+      retry: node.compensationRetry,
+      timeout: node.timeout,
+      success: node.success,
+      error: undefined,
+      isVoid: true,
+      effect: () => node.compensate!(result, payload, results),
+      skippable: true,
+      mayFail: () => false
+    },
+    Branches.alone
+  )
 
 /** Where what is waited for arrives, as a JSON text. */
 export const signalOf = (name: string) => DurableDeferred.make(`signal/${name}`, { success: Schema.String })
@@ -179,7 +186,11 @@ const wait = Effect.fnUntraced(function* (
           })
     if (ended._tag !== "Failed" || !forward) return ended
     const { error, failure } = ended
-    const verdict = yield* stuck(run, { step, phase: "run", error, failure, decision: `run/${name}`, skippable: false })
+    const verdict = yield* stuck(
+      run,
+      { step, phase: "run", error, failure, decision: `run/${name}`, skippable: false },
+      Branches.alone
+    )
     if (verdict.verdict === "abandon") return { _tag: "Abandoned", step, failure, reason: verdict.reason }
   }
 })
@@ -197,24 +208,26 @@ export const perform = Effect.fnUntraced(function* (
   const begun: Array<Begun> = []
   let forward = false
 
-  const one = (node: Exclude<Node, { _tag: "Parallel" }>): Durable<Ended> => {
+  const one = (node: Node): Branches.Durable<ReadonlyArray<Ended>> => {
+    const before = { ...results }
     switch (node._tag) {
       case "Step":
-        return runStep(run, node, payload, { ...results }, forward)
+        return Effect.map(runStep(run, node, payload, before, forward, Branches.alone), Array.of<Ended>)
+      case "Parallel":
+        return Branches.all(
+          node.steps.map((step) => (awaiting) => runStep(run, step, payload, before, forward, awaiting))
+        )
       case "Wait":
-        return wait(run, node, forward)
+        return Effect.map(wait(run, node, forward), Array.of<Ended>)
       case "Delay":
-        return Effect.as(pause(node.name, Duration.toMillis(node.duration)), {
-          _tag: "Done",
-          value: undefined
-        } as const)
+        return Effect.as(Branches.pause(node.name, node.duration, Branches.alone), [{ _tag: "Done", value: undefined }])
     }
   }
 
   for (const node of definition.nodes) {
     const before = { ...results }
     const members = node._tag === "Parallel" ? node.steps : [node]
-    const ends = yield* Effect.forEach(members, one, { concurrency: "unbounded" })
+    const ends = yield* one(node)
     let abandoned: Extract<Ended, { _tag: "Abandoned" }> | undefined
     let failed: Extract<Ended, { _tag: "Failed" }> | undefined
     for (const [index, member] of members.entries()) {

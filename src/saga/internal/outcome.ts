@@ -90,7 +90,10 @@ export const decode = Effect.fnUntraced(function* (definition: Definition, text:
     }
     return { _tag: "Completed", results } as const
   }
-  if (stored._tag === "Abandoned") return stored
+  if (stored._tag === "Abandoned") {
+    const { failure: error, ...rest } = stored
+    return { ...rest, error }
+  }
   const { compensated, declared, error, failedStep } = stored
   const node = nodes.get(failedStep)
   const schema = declared && node?._tag === "Step" && node.error !== undefined ? node.error : failedCodec

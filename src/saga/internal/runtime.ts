@@ -12,14 +12,17 @@ import { WorkflowEngine, WorkflowInstance } from "effect/workflow/WorkflowEngine
 import * as Issue from "../../internal/issue.ts"
 import * as ErrorAction from "../../policy/ErrorAction.ts"
 import * as RequestContext from "../../policy/RequestContext.ts"
-import { InvalidPayload, KeyReused, SagaStoreError, StepFailed } from "../SagaError.ts"
+import type { Failure } from "../Outcome.ts"
+import { InvalidPayload, KeyReused, StepFailed } from "../SagaError.ts"
 import * as SagaStore from "../SagaStore.ts"
+import { asked } from "./asked.ts"
 import { failureOf, record, type Run } from "./attempt.ts"
+import * as Branches from "./branches.ts"
 import { type Definition, fingerprint } from "./definition.ts"
 import * as Json from "./json.ts"
 import * as machine from "./machine.ts"
 import * as outcomes from "./outcome.ts"
-import { stuck } from "./stuck.ts"
+import { decisionOf, stuck, type Verdict } from "./stuck.ts"
 
 /** What a run is started with. The payload is a JSON text, so that one that no longer fits is found by the saga. */
 const Input = Schema.Struct({
@@ -53,16 +56,6 @@ const digestOf = (text: string): Effect.Effect<string> =>
     Hex.encode(new Uint8Array(await globalThis.crypto.subtle.digest("SHA-256", new TextEncoder().encode(text))))
   )
 
-/** The engine dies where its store fails. */
-const asked =
-  (operation: string) =>
-  <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E | SagaStoreError, R> =>
-    Effect.catchDefect(self, (defect) =>
-      defect instanceof StepFailed
-        ? Effect.die(defect)
-        : Effect.fail(new SagaStoreError({ operation, description: failureOf(defect).tag }))
-    )
-
 /** A saga that is started in a step of another is no part of it. */
 const apart = <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
   Effect.updateContext(self, (context: Context.Context<R>) => Context.omit(WorkflowInstance)(context as never) as never)
@@ -79,14 +72,23 @@ const body = (definitions: ReadonlyMap<string, Definition>) => (input: Input, id
     const saga = current!.name
     const run: Run = { saga, id, requestId: input.requestId, store: yield* SagaStore.SagaStore }
     const once = Effect.gen(function* () {
-      const { definition: startedWith, digest, key } = input
-      yield* record(run, { _tag: "Begun", saga, key, digest, definition: startedWith })
+      const { definition: startedWith } = input
+      const waiting = yield* look(run, input)
       for (let number = 1; ; number++) {
         const definition = definitions.get(startedWith)
         const payload =
           definition &&
           (yield* Effect.result(Effect.mapError(Json.read(definition.payload, input.payload), Issue.describe)))
         if (definition !== undefined && payload?._tag === "Success") {
+          // It waited for a process that knows its definition. A person may have said something meanwhile.
+          for (const each of waiting.filter(({ decision }) => decision.startsWith("definition/"))) {
+            const said = yield* Effect.flatMap(WorkflowEngine, (engine) =>
+              engine.deferredResult(decisionOf(each.decision))
+            )
+            const verdict = Option.isSome(said) ? yield* said.value : known
+            yield* record(run, { _tag: "Decided", decision: each.decision, ...verdict })
+            if (verdict.verdict === "abandon") return yield* abandoned(each.failure, verdict.reason)
+          }
           const final = yield* machine.perform(definition, run, payload.success)
           yield* ended(run, final)
           return yield* Effect.orDie(outcomes.encode(definition, final))
@@ -100,19 +102,15 @@ const body = (definitions: ReadonlyMap<string, Definition>) => (input: Input, id
         const error = new StepFailed({ saga, step: "", reason, ...failure, outcome: "unknown" })
         // Of this definition: another process may know better, and counts its own.
         const decision = `definition/${(yield* digestOf(fingerprint(current!))).slice(0, 12)}/${number}`
-        const verdict = yield* stuck(run, { step: "", phase: "run", error, failure, decision, skippable: false })
-        if (verdict.verdict !== "abandon") continue
-        const final = {
-          _tag: "Abandoned",
-          step: "",
-          phase: "run",
-          failure,
-          reason: verdict.reason,
-          compensated: []
-        } as const
-        yield* ended(run, final)
-        return yield* Effect.orDie(outcomes.encode(current!, final))
+        const at = { step: "", phase: "run", error, failure, decision, skippable: false } as const
+        const verdict = yield* stuck(run, at, Branches.alone)
+        if (verdict.verdict === "abandon") return yield* abandoned(failure, verdict.reason)
       }
+    })
+    const abandoned = Effect.fnUntraced(function* (failure: Failure, reason: string) {
+      const final = { _tag: "Abandoned", step: "", phase: "run", failure, reason, compensated: [] } as const
+      yield* ended(run, final)
+      return yield* Effect.orDie(outcomes.encode(current!, final))
     })
     const replayed = (replays: number): typeof once =>
       Effect.catchCause(once, (cause) => {
@@ -136,6 +134,26 @@ const body = (definitions: ReadonlyMap<string, Definition>) => (input: Input, id
       })
     return yield* replayed(0)
   })
+
+const known: Verdict = { verdict: "resume", reason: "a process that knows its definition goes on with it" }
+
+/** What a run waits for, as far as it is known; that it has begun is known from then on. */
+const look = (run: Run, input: Input): Effect.Effect<SagaStore.Instance["waiting"]> =>
+  run.store.find(run.id).pipe(
+    Effect.retry(Schedule.spaced("1 second")),
+    Effect.orDie,
+    Effect.flatMap((found) =>
+      Option.isSome(found) ? Effect.succeed(found.value.waiting) : Effect.as(record(run, begun(run.saga, input)), [])
+    )
+  )
+
+const begun = (saga: string, { definition, digest, key }: Input): SagaStore.Entry => ({
+  _tag: "Begun",
+  saga,
+  key,
+  digest,
+  definition
+})
 
 const ended = (run: Run, final: machine.Final): Effect.Effect<void> => {
   if (final._tag === "Completed") return record(run, { _tag: "Ended", state: "completed", compensated: [] })
@@ -166,9 +184,6 @@ export const make = (definition: Definition) => {
     }
     const digest = yield* digestOf(text)
     const id = yield* idOf(key)
-    const store = yield* SagaStore.SagaStore
-    const known = yield* store.find(id)
-    if (Option.isSome(known) && known.value.digest !== digest) return yield* new KeyReused({ saga, id, key })
     const { requestId } = yield* RequestContext.RequestContext
     const input: Input = {
       key,
@@ -180,17 +195,25 @@ export const make = (definition: Definition) => {
     return { id, input }
   })
 
-  const launch = (input: Input) => asked("start a saga")(apart(workflow.execute(input, { discard: true })))
+  /** Of several that start a saga at once, the first to be recorded has the key. */
+  const launch = Effect.fnUntraced(function* (id: string, input: Input) {
+    const { digest, key } = input
+    const store = yield* SagaStore.SagaStore
+    if (Option.isNone(yield* store.find(id))) yield* store.record(id, begun(saga, input))
+    const found = yield* store.find(id)
+    if (Option.isSome(found) && found.value.digest !== digest) return yield* new KeyReused({ saga, id, key })
+    yield* asked("start a saga")(apart(workflow.execute(input, { discard: true })))
+  })
 
   const start = Effect.fnUntraced(function* (payload: unknown) {
     const { id, input } = yield* prepare(payload)
-    yield* launch(input)
+    yield* launch(id, input)
     return id
   })
 
   const stuckOutcome = (instance: SagaStore.Instance) => {
-    const { failure, id, step, waiting } = instance
-    return { _tag: "Stuck", id, step: step ?? "", phase: waiting?.phase ?? "run", error: failure! } as const
+    const { failure, phase, step } = instance.waiting[0]!
+    return { _tag: "Stuck", id: instance.id, step, phase, error: failure } as const
   }
 
   const untilStuck = Effect.fnUntraced(function* (id: string) {
@@ -199,7 +222,7 @@ export const make = (definition: Definition) => {
       Effect.retry(Schedule.spaced("1 second")),
       Effect.repeat({
         schedule: Schedule.min([Schedule.exponential("50 millis", 1.5), Schedule.spaced("1 second")]),
-        until: (found) => Option.isSome(found) && found.value.state === "stuck"
+        until: (found) => Option.isSome(found) && found.value.waiting.length > 0
       })
     )
     return stuckOutcome(Option.getOrThrow(instance))
@@ -207,7 +230,7 @@ export const make = (definition: Definition) => {
 
   const execute = Effect.fnUntraced(function* (payload: unknown) {
     const { id, input } = yield* prepare(payload)
-    yield* launch(input)
+    yield* launch(id, input)
     const end = asked("wait for a saga")(apart(workflow.execute(input))).pipe(
       Effect.flatMap((text) => outcomes.decode(definition, text)),
       Effect.map((final) => ({ ...final, id }))
@@ -224,7 +247,7 @@ export const make = (definition: Definition) => {
     const store = yield* SagaStore.SagaStore
     const instance = yield* store.find(id)
     return Option.map(
-      Option.filter(instance, ({ state }) => state === "stuck"),
+      Option.filter(instance, ({ waiting }) => waiting.length > 0),
       stuckOutcome
     )
   })

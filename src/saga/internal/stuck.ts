@@ -4,7 +4,8 @@ import * as Activity from "effect/workflow/Activity"
 import * as DurableDeferred from "effect/workflow/DurableDeferred"
 import * as ErrorAction from "../../policy/ErrorAction.ts"
 import type { Failure, Phase } from "../Outcome.ts"
-import { record, type Run } from "./attempt.ts"
+import { record, type Run, told } from "./attempt.ts"
+import type { Awaiting } from "./branches.ts"
 
 /** What a person decided about a saga that is stuck. */
 export const Verdict = Schema.Struct({
@@ -28,13 +29,14 @@ export const stuck = Effect.fnUntraced(function* (
     /** Of this saga's decisions, each has a name of its own. */
     readonly decision: string
     readonly skippable: boolean
-  }
+  },
+  awaiting: Awaiting
 ) {
   const { decision, failure, phase, skippable, step } = at
   const doing = phase === "run" ? `step ${step}` : `the compensation of step ${step}`
   const verdicts = skippable ? "resume, skip or abandon" : "resume or abandon"
   const message =
-    `${run.saga}: saga ${run.id} is stuck: ${doing} failed for good: ${failure.tag}: ${failure.description}` +
+    `${run.saga}: saga ${run.id} is stuck: ${doing} failed for good: ${told(failure)}` +
     ` (correct the cause, then ${verdicts} it)`
   yield* Activity.make({
     name: `stuck/${decision}`,
@@ -45,7 +47,7 @@ export const stuck = Effect.fnUntraced(function* (
       yield* ErrorAction.notify({ kind: "alert", integration: run.saga, message, error, requestId: run.requestId })
     })
   })
-  const verdict = yield* DurableDeferred.await(decisionOf(decision))
+  const verdict = yield* awaiting(decisionOf(decision))
   yield* record(run, { _tag: "Decided", decision, ...verdict })
   return verdict
 })
