@@ -61,6 +61,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
+import * as Tracer from "effect/Tracer"
 import { makeAlarms } from "../internal/alarm.ts"
 import * as Option from "../internal/option.ts"
 import type * as ErrorAction from "../policy/ErrorAction.ts"
@@ -281,6 +282,7 @@ const launch = Effect.fnUntraced(function* (
     retry: options.retry,
     dedup: options.dedup,
     lease: options.lease,
+    leaseMillis: Duration.toMillis(options.lease),
     timeout: options.timeout,
     timeoutMillis: Duration.toMillis(options.timeout),
     heldMillis: Duration.toMillis(options.hold),
@@ -290,8 +292,10 @@ const launch = Effect.fnUntraced(function* (
     parking: channel.ordering._tag === "Strict" ? yield* Parking.Parking : undefined,
     read: Reader.make(channel, broker.binding),
     context,
+    fork: Effect.runForkWith(context),
     alarm: alarms(clock),
-    recorder: Telemetry.recorder(name)
+    recorder: Telemetry.recorder(name),
+    traced: Context.get(context, Tracer.Tracer) !== Context.get(Context.empty(), Tracer.Tracer)
   }
   const owner = Context.get(context, RequestContext.IdGenerator)()
   yield* Control.launch(setup, { prefetch: options.prefetch, drain: options.drain, owner })

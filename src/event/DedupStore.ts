@@ -126,14 +126,14 @@ interface Claimed {
   readonly ended: Deferred.Deferred<void> | undefined
 }
 
-interface Group {
+const isProcessed: Claim = Claim.Processed()
+
+/** The events of a source in a group, by id: to look up the texts of an event costs less than to join them. */
+interface Events {
   readonly claims: Map<string, Claimed>
   /** When each event was processed: oldest first, as a map keeps the order of insertion. */
   readonly processed: Map<string, number>
 }
-
-/** The length keeps ("a", "bc") and ("ab", "c") apart. */
-const keyOf = (event: Identity): string => `${event.source.length}:${event.source}${event.id}`
 
 /**
  * A store in the memory of this process. Its transactions are those of nothing else: what the effect has written stays
@@ -146,45 +146,44 @@ export const layerMemory: Layer.Layer<DedupStore> = Layer.effect(
   DedupStore,
   Effect.map(Clock.Clock, (clock) => {
     const now = () => monotonicMillis(clock)
-    const groups = new Map<string, Group>()
+    const groups = new Map<string, Map<string, Events>>()
     let tokens = 0
-    const groupOf = (name: string): Group => {
-      let group = groups.get(name)
-      if (group === undefined) groups.set(name, (group = { claims: new Map(), processed: new Map() }))
-      return group
+    const eventsOf = (group: string, source: string): Events => {
+      let sources = groups.get(group)
+      if (sources === undefined) groups.set(group, (sources = new Map()))
+      let events = sources.get(source)
+      if (events === undefined) sources.set(source, (events = { claims: new Map(), processed: new Map() }))
+      return events
     }
-    const claim = (group: Group, key: string, millis: number, ended?: Deferred.Deferred<void>): Claim => {
-      if (group.processed.has(key)) return Claim.Processed()
-      const known = group.claims.get(key)
-      const remaining = known === undefined ? 0 : known.endsAt - now()
+    const claim = (group: string, event: Identity, millis: number, ended?: Deferred.Deferred<void>): Claim => {
+      const { claims, processed } = eventsOf(group, event.source)
+      if (processed.has(event.id)) return isProcessed
+      const at = now()
+      const remaining = (claims.get(event.id)?.endsAt ?? at) - at
       if (remaining > 0) return Claim.Running({ remaining: Duration.millis(remaining) })
-      group.claims.set(key, { token: ++tokens, endsAt: now() + millis, ended })
-      return Claim.Claimed({ token: tokens })
+      claims.set(event.id, { token: ++tokens, endsAt: at + millis, ended })
+      return { _tag: "Claimed", token: tokens }
     }
-    const held = (group: Group, key: string, token: number): Claimed | undefined => {
-      const known = group.claims.get(key)
-      return known?.token === token ? known : undefined
-    }
-    const complete = (group: Group, key: string, token: number): boolean => {
-      if (held(group, key, token) === undefined) return false
-      group.claims.delete(key)
-      group.processed.set(key, now())
+    /** Ends a claim; false where it has been taken over. */
+    const end = (group: string, event: Identity, token: number, succeeded: boolean): boolean => {
+      const { claims, processed } = eventsOf(group, event.source)
+      if (claims.get(event.id)?.token !== token) return false
+      claims.delete(event.id)
+      if (succeeded) processed.set(event.id, now())
       return true
     }
 
     const transaction: DedupStore["Service"]["transaction"] = (name, event, effect, { timeout }) =>
       Effect.gen(function* () {
-        const group = groupOf(name)
-        const key = keyOf(event)
         const ended = Deferred.makeUnsafe<void>()
         const deadline = now() + Duration.toMillis(timeout)
-        let mine = claim(group, key, Infinity, ended)
+        let mine = claim(name, event, Infinity, ended)
         while (mine._tag === "Running") {
           const patience = Math.min(deadline - now(), Duration.toMillis(mine.remaining))
-          const other = group.claims.get(key)?.ended
+          const other = eventsOf(name, event.source).claims.get(event.id)?.ended
           const wait = other === undefined ? Effect.sleep(Math.max(patience, 0)) : Deferred.await(other)
           yield* Effect.timeoutOption(wait, Math.max(patience, 0))
-          mine = claim(group, key, Infinity, ended)
+          mine = claim(name, event, Infinity, ended)
           if (mine._tag === "Running" && now() >= deadline) {
             const description = "another transaction with the same event did not end in time"
             return yield* new DedupStoreError({ operation: "begin a transaction", description })
@@ -194,41 +193,40 @@ export const layerMemory: Layer.Layer<DedupStore> = Layer.effect(
         const { token } = mine
         return yield* Effect.onExit(Effect.asSome(effect), (exit) =>
           Effect.sync(() => {
-            if (Exit.isSuccess(exit)) complete(group, key, token)
-            else group.claims.delete(key)
+            end(name, event, token, Exit.isSuccess(exit))
             Deferred.doneUnsafe(ended, Effect.void)
           })
         )
       })
 
     return DedupStore.of({
-      claim: (name, event, lease) => Effect.sync(() => claim(groupOf(name), keyOf(event), Duration.toMillis(lease))),
+      claim: (name, event, lease) => Effect.sync(() => claim(name, event, Duration.toMillis(lease))),
       renew: (name, event, token, lease) =>
         Effect.sync(() => {
-          const mine = held(groupOf(name), keyOf(event), token)
-          if (mine !== undefined) mine.endsAt = now() + Duration.toMillis(lease)
-          return mine !== undefined
+          const mine = eventsOf(name, event.source).claims.get(event.id)
+          if (mine?.token !== token) return false
+          mine.endsAt = now() + Duration.toMillis(lease)
+          return true
         }),
-      complete: (name, event, token) => Effect.sync(() => complete(groupOf(name), keyOf(event), token)),
-      release: (name, event, token) =>
-        Effect.sync(() => {
-          const group = groupOf(name)
-          const key = keyOf(event)
-          if (held(group, key, token) !== undefined) group.claims.delete(key)
-        }),
+      complete: (name, event, token) => Effect.sync(() => end(name, event, token, true)),
+      release: (name, event, token) => Effect.sync(() => void end(name, event, token, false)),
       transaction,
-      processed: (name, events) => Effect.sync(() => events.map((event) => groupOf(name).processed.has(keyOf(event)))),
+      processed: (name, events) =>
+        Effect.sync(() => events.map(({ id, source }) => eventsOf(name, source).processed.has(id))),
       purge: (name, window) =>
         Effect.sync(() => {
-          const { claims, processed } = groupOf(name)
           const before = now() - Duration.toMillis(window)
+          const sources = groups.get(name)
           let purged = 0
-          for (const [key, at] of processed) {
-            if (at > before) break
-            processed.delete(key)
-            purged++
+          for (const [source, { claims, processed }] of sources ?? []) {
+            for (const [id, at] of processed) {
+              if (at > before) break
+              processed.delete(id)
+              purged++
+            }
+            for (const [id, each] of claims) if (each.endsAt <= before && claims.delete(id)) purged++
+            if (processed.size === 0 && claims.size === 0) sources!.delete(source)
           }
-          for (const [key, each] of claims) if (each.endsAt <= before && claims.delete(key)) purged++
           return purged
         })
     })

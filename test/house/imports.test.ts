@@ -168,7 +168,7 @@ describe("the order of the house", () => {
     [
       "the root barrel reaches a builtin",
       { "saga/Saga.ts": ["node:fs"] },
-      "index.ts may reach only effect: index.ts -> Integration.ts -> saga/Saga.ts -> node:fs"
+      "saga/Saga.ts may reach only effect: saga/Saga.ts -> node:fs"
     ],
     ["policy reaches a builtin", { "internal/clock.ts": ["node:fs"] }, "internal/clock.ts -> node:fs"],
     [

@@ -3,17 +3,10 @@ import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"
-import * as Headers from "effect/http/Headers"
-import * as HttpTraceContext from "effect/http/HttpTraceContext"
 import * as Option from "effect/Option"
 import * as Random from "effect/Random"
-import * as Tracer from "effect/Tracer"
 import { monotonicMillis } from "../../internal/monotonic.ts"
 import * as ErrorAction from "../../policy/ErrorAction.ts"
-import * as OperationKey from "../../policy/OperationKey.ts"
-import * as RequestContext from "../../policy/RequestContext.ts"
-import * as Telemetry from "../../Telemetry.ts"
-import { CurrentDelivery } from "../CurrentDelivery.ts"
 import type * as Parking from "../Parking.ts"
 import type { Claim } from "./claims.ts"
 import { decide, type Problem, problemOf } from "./decision.ts"
@@ -71,8 +64,6 @@ const failed = (problem: Problem): Outcome => ({ _tag: "Failed", problem })
 
 /** Milliseconds between two looks at a claim of another. */
 const patience = 500
-
-const defaultTracer = Context.get(Context.empty(), Tracer.Tracer)
 
 /**
  * Works on messages of one consumer. The decision of `attempt` is the caller's to carry out.
@@ -230,11 +221,13 @@ export class Attempts {
     lease: Parking.Lease | undefined
   ): Effect.Effect<Outcome> {
     const { dedup, store } = this.#setup
-    if (store === undefined || dedup === undefined) return this.#handle(work, lease?.token, begun)
-    if (dedup.mode === "transactional") return this.#inTransaction(work, store, begun, lease)
+    if (store === undefined || dedup === undefined) {
+      return Effect.suspend(() => this.#handle(work, lease?.token, begun))
+    }
+    if (dedup.mode === "transactional") return Effect.suspend(() => this.#inTransaction(work, store, begun, lease))
     if (progress.handled !== undefined) return this.#complete(work, store, progress.handled)
-    const { alarm, lease: leaseTime, name } = this.#setup
-    const until = monotonicMillis(alarm.clock) + Duration.toMillis(leaseTime)
+    const { alarm, lease: leaseTime, leaseMillis, name } = this.#setup
+    const until = monotonicMillis(alarm.clock) + leaseMillis
     return Effect.matchCauseEffect(store.claim(name, work.event, leaseTime), {
       onFailure: (cause) => Effect.succeed(failed(problemOf(cause))),
       onSuccess: (claimed) => {
@@ -249,7 +242,7 @@ export class Attempts {
           claim.handling = handling
           begun?.(handling)
         }
-        return Effect.flatMap(this.#handle(work, lease?.token ?? token, watched), (outcome) => {
+        return Effect.flatMapEager(this.#handle(work, lease?.token ?? token, watched), (outcome) => {
           if (outcome._tag === "Handled") {
             progress.handled = claim
             return this.#complete(work, store, claim)
@@ -289,14 +282,16 @@ export class Attempts {
     return Effect.ignore(store.release(name, work.event, handled.token), { log: "Debug" })
   }
 
+  /** Begins at once, as `#handle` does: it is to be called when it is to be run. */
   #inTransaction(
     work: Work,
     store: NonNullable<Setup["store"]>,
     begun: ((handling: Handling) => void) | undefined,
     lease: Parking.Lease | undefined
   ): Effect.Effect<Outcome> {
-    const { name, parking, timeout } = this.#setup
-    const handler = this.#handlerOf(work, lease?.token)
+    const { alarm, name, parking, timeout } = this.#setup
+    const start = monotonicMillis(alarm.clock)
+    const handler = Handler.of(this.#setup, work, lease?.token, start)
     const body =
       lease === undefined || parking === undefined
         ? handler
@@ -305,7 +300,7 @@ export class Attempts {
             Effect.flatMap(parking.confirm(lease), (held) => (held ? Effect.void : Effect.fail(new Fenced())))
           )
     const transaction = store.transaction(name, work.event, body, { timeout })
-    return Effect.map(Handler.run(this.#setup, this.#session, this.#timed(transaction), begun), ({ exit, stopped }) =>
+    return Effect.map(Handler.begin(this.#setup, this.#session, transaction, start, begun), ({ exit, stopped }) =>
       exit._tag === "Success" ? (Option.isNone(exit.value) ? isDuplicate : handled) : this.#failure(exit, stopped)
     )
   }
@@ -315,8 +310,9 @@ export class Attempts {
     token: number | undefined,
     begun: ((handling: Handling) => void) | undefined
   ): Effect.Effect<Outcome> {
-    const handler = this.#timed(this.#handlerOf(work, token))
-    return Effect.map(Handler.run(this.#setup, this.#session, handler, begun), ({ exit, stopped }) =>
+    const start = monotonicMillis(this.#setup.alarm.clock)
+    const handler = Handler.of(this.#setup, work, token, start)
+    return Effect.mapEager(Handler.begin(this.#setup, this.#session, handler, start, begun), ({ exit, stopped }) =>
       exit._tag === "Success" ? handled : this.#failure(exit, stopped)
     )
   }
@@ -328,48 +324,6 @@ export class Attempts {
     if (stopped !== "timeout") return failed(problem)
     const error = new HandlerTimeout({ limit: this.#setup.timeout })
     return failed({ error, action: error.errorAction })
-  }
-
-  #timed<A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> {
-    const { alarm, context, recorder } = this.#setup
-    return Effect.suspend(() => {
-      const start = monotonicMillis(alarm.clock)
-      return Effect.onExitPrimitive(effect, () => {
-        recorder.handled(monotonicMillis(alarm.clock) - start, context)
-        return undefined
-      })
-    })
-  }
-
-  /** The handler with what it inherits from the event: request id, trace, deadline, and keys that a redelivery has too. */
-  #handlerOf(work: Work, fencingToken: number | undefined): Effect.Effect<unknown, unknown, any> {
-    const { alarm, channel, context, handlers, name, timeoutMillis } = this.#setup
-    const { event, history, key, message, redeliveries } = work
-    const handler = Effect.suspend(() => handlers[event.type]!(event))
-    const { requestid } = event.extensions
-    const deadline = monotonicMillis(alarm.clock) + timeoutMillis
-    const inherited: RequestContext.RequestContext =
-      typeof requestid === "string" && requestid !== "" ? { deadline, requestId: requestid } : { deadline }
-    const delivery = { group: name, attempt: history.failures + 1, redeliveries, message, key, fencingToken }
-    const services = Context.make(CurrentDelivery, delivery).pipe(Context.add(RequestContext.RequestContext, inherited))
-    const provided = Effect.scoped(Effect.provideContext(handler, services)).pipe(
-      OperationKey.derived(event.source, event.id, name)
-    )
-    const { traceparent, tracestate } = event.extensions
-    if (typeof traceparent !== "string" && Context.get(context, Tracer.Tracer) === defaultTracer) return provided
-    const headers = Headers.fromInput({ traceparent: String(traceparent), tracestate: String(tracestate ?? "") })
-    const parent = typeof traceparent === "string" ? HttpTraceContext.w3c(headers) : Option.none()
-    return Effect.withSpan(provided, `process ${channel.name}`, {
-      kind: "consumer",
-      ...(Option.isSome(parent) ? { parent: parent.value } : undefined),
-      attributes: {
-        [Telemetry.Attribute.channel]: channel.name,
-        [Telemetry.Attribute.consumer]: name,
-        [Telemetry.Attribute.eventId]: event.id,
-        [Telemetry.Attribute.eventSource]: event.source,
-        [Telemetry.Attribute.eventType]: event.type
-      }
-    })
   }
 }
 

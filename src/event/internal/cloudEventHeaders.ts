@@ -7,6 +7,14 @@ import * as Payload from "./cloudEventData.ts"
 
 const prefix = "cloudEvents"
 
+/** The attributes that most messages have, by header. */
+const common = new Map(
+  ["specversion", "id", "source", "type", "time", "traceparent", "partitionkey"].map((name) => [
+    `${prefix}:${name}`,
+    name
+  ])
+)
+
 /**
  * The attributes of AMQP headers. Bytes in an extension are taken in their canonical form, base64; a time is a text,
  * since a timestamp of AMQP 0-9-1 has no fractions.
@@ -20,7 +28,7 @@ export const fromAmqp = (message: Message): Attributes => {
     const found = key[prefix.length]
     if (found !== ":" && found !== "_") continue
     separator ??= found
-    const name = key.slice(prefix.length + 1)
+    const name = common.get(key) ?? key.slice(prefix.length + 1)
     if (found !== separator) attributes.reject(name, "has another prefix than other attributes of the message")
     else if (name === "datacontenttype") attributes.reject(name, "is a header, where the content type has its place")
     else attributes.set(name, amqpValue(name, message.headers[key]))

@@ -50,8 +50,17 @@ const isLiteralAddress = (uri: string): boolean => {
 const refined = (uri: string): boolean =>
   !(uri.includes("%") && /%(?![0-9A-Fa-f]{2})/.test(uri)) && !(uri.includes("[") && !isLiteralAddress(uri))
 
+/** Texts that most messages have in common are not looked through for each of them. */
+const remembering = <A>(parse: (text: string) => A): ((text: string) => A) => {
+  let last: readonly [text: string, parsed: A] = ["", parse("")]
+  return (text) => {
+    if (text !== last[0]) last = [text, parse(text)]
+    return last[1]
+  }
+}
+
 /** A URI-reference (RFC 3986, 4.1). The empty one is not asked here. */
-export const isUriReference = (text: string): boolean => uriReference.test(text) && refined(text)
+export const isUriReference = remembering((text) => uriReference.test(text) && refined(text))
 
 /** An absolute URI (RFC 3986, 4.3): with a scheme and without a fragment. */
 export const isAbsoluteUri = (text: string): boolean => absoluteUri.test(text) && refined(text)
@@ -130,7 +139,7 @@ const parameter = new RegExp(
 const longest = 2048
 
 /** A media type and its parameters (RFC 2045, 5.1; RFC 2046). */
-export const parseMediaType = (text: string): MediaType | undefined => {
+export const parseMediaType = remembering((text): MediaType | undefined => {
   const found = text.length > longest ? undefined : essence.exec(text)?.[1]
   if (found === undefined) return undefined
   let charset: string | undefined
@@ -146,7 +155,7 @@ export const parseMediaType = (text: string): MediaType | undefined => {
     at += whole.length
   }
   return { essence: found.toLowerCase(), charset }
-}
+})
 
 const traceparent = /^(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(?:$|-)/
 

@@ -101,9 +101,12 @@ export const make = (channel: Channel.Any, binding: Binding): ((message: Message
     error: new InvalidEvent({ attribute: "body", description: "could not be read: the codec has thrown" }),
     event: undefined
   }
-  return (message) =>
-    Effect.catchDefect(
-      Effect.suspend(() => read(message)),
-      () => Effect.succeed(broken)
+  const isBroken = Effect.succeed(broken)
+  return (message) => {
+    const reading = Result.getOrElse(
+      Result.try(() => read(message)),
+      () => isBroken
     )
+    return Exit.isExit(reading) ? reading : Effect.catchDefect(reading, () => isBroken)
+  }
 }

@@ -53,7 +53,7 @@ export const run = (
     yield* Effect.addFinalizer(() =>
       Effect.suspend(() => {
         for (const each of Array.from(handling)) each.stop("lost")
-        return Effect.andThen(processes.ended, keyed?.releaseAll ?? Effect.void)
+        return Effect.andThen(processes.ended, keyed?.chains.releaseAll ?? Effect.void)
       })
     )
     // They go on while what is in hand is ended.
@@ -61,7 +61,7 @@ export const run = (
       yield* Effect.forkScoped(Claims.renew(setup, store, attempts.claims))
     }
     if (keyed !== undefined) {
-      const renewed = Effect.andThen(Effect.sleep(Duration.times(setup.lease, 1 / 3)), keyed.renew)
+      const renewed = Effect.andThen(Effect.sleep(Duration.times(setup.lease, 1 / 3)), keyed.chains.renew)
       yield* Effect.forkScoped(Effect.forever(renewed))
     }
     // What was parked is settled at the broker already, which does not wait for it.
@@ -81,7 +81,7 @@ export const run = (
     yield* Effect.addFinalizer(() =>
       Effect.sync(() => {
         closingAt = monotonicMillis(setup.alarm.clock)
-        keyed?.close()
+        keyed?.chains.close()
         gate.close()
       })
     )
@@ -139,7 +139,7 @@ export const run = (
     )
     yield* Effect.forkScoped(Effect.provideContext(intake, context))
     if (keyed !== undefined) {
-      yield* Effect.forkScoped(Effect.forever(Effect.andThen(keyed.lookOut, Effect.sleep(lookOutEvery))))
+      yield* Effect.forkScoped(Effect.forever(Effect.andThen(keyed.chains.lookOut, Effect.sleep(lookOutEvery))))
     }
     return { gate, handling }
   })
@@ -150,11 +150,13 @@ const workOf = (delivery: Broker.Delivery, { event, key }: Extract<Reading, { re
   return { message, event, key, history, redeliveries: delivery.redeliveries + history.redeliveries, isLive }
 }
 
+const uninterruptible = { uninterruptible: true }
+
 /** The messages that are being worked on. */
 class Processes {
   readonly #fibers = new Set<Fiber.Fiber<unknown>>()
   fork(setup: Setup, process: Effect.Effect<unknown>): void {
-    const fiber = Effect.runForkWith(setup.context)(process, { uninterruptible: true })
+    const fiber = setup.fork(process, uninterruptible)
     if (fiber.pollUnsafe() !== undefined) return
     this.#fibers.add(fiber)
     fiber.addObserver(() => this.#fibers.delete(fiber))

@@ -1,6 +1,7 @@
 import type * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
 import type * as Effect from "effect/Effect"
+import type * as Fiber from "effect/Fiber"
 import type { Alarm } from "../../internal/alarm.ts"
 import type * as RetryPolicy from "../../policy/RetryPolicy.ts"
 import type * as Telemetry from "../../Telemetry.ts"
@@ -24,6 +25,7 @@ export interface Setup {
   readonly retry: RetryPolicy.RetryPolicy | undefined
   readonly dedup: { readonly window: Duration.Duration; readonly mode: "claimed" | "transactional" } | undefined
   readonly lease: Duration.Duration
+  readonly leaseMillis: number
   readonly timeoutMillis: number
   readonly timeout: Duration.Duration
   readonly heldMillis: number
@@ -34,8 +36,12 @@ export interface Setup {
   /** What it needs is in the context, with which all of the consumer runs. */
   readonly read: (message: Message) => Effect.Effect<Reading>
   readonly context: Context.Context<any>
+  /** Runs with the context. */
+  readonly fork: <A, E>(effect: Effect.Effect<A, E, any>, options?: Effect.RunOptions) => Fiber.Fiber<A, E>
   readonly alarm: Alarm
   readonly recorder: Telemetry.Recorder
+  /** Whether there is another tracer than the default, which keeps nothing. */
+  readonly traced: boolean
 }
 
 /** What belongs to one subscription: it ends when the consumer is paused or stopped. */

@@ -100,6 +100,12 @@ export const encode = (
   }
 }
 
+/** Whether it is a header of ours or of RabbitMQ. Most begin otherwise, and all of every message are asked. */
+const isAside = (name: string): boolean => {
+  const initial = name.charCodeAt(0)
+  return initial === 105 ? ours.has(name) : initial === 120 && instructs.test(name)
+}
+
 const isTable = (value: unknown): value is Record<string, HeaderValue> => typeof value === "object" && value !== null
 
 /**
@@ -109,29 +115,43 @@ const isTable = (value: unknown): value is Record<string, HeaderValue> => typeof
 export const decode = (raw: AmqpMessage, base: string): Message => {
   const { content } = raw
   const given: Record<string, HeaderValue> = raw.properties.headers ?? {}
-  const headers: Record<string, HeaderValue> = {}
+  let headers = given
   for (const name in given) {
-    if (ours.has(name) || (name.startsWith("x-") && instructs.test(name))) continue
-    headers[name] = given[name]!
+    if (!isAside(name)) continue
+    headers = sentOf(given, base)
+    break
   }
-  if (given["x-death"] !== undefined) Object.assign(headers, deathsOf(given, base))
-  const others: Record<string, HeaderValue> = {}
-  for (const name of properties) if (raw.properties[name] !== undefined) others[name] = raw.properties[name]
+  let others: Record<string, HeaderValue> | undefined
+  for (const name of properties) {
+    if (raw.properties[name] !== undefined) (others ??= {})[name] = raw.properties[name]
+  }
   const kept = given[keptHeader]
-  if (isTable(kept)) {
-    if (isTable(kept["headers"])) for (const [name, value] of Object.entries(kept["headers"])) headers[name] ??= value
-    Object.assign(others, kept["properties"])
+  if (isTable(kept) && isTable(kept["properties"]) && Object.keys(kept["properties"]).length > 0) {
+    others = { ...others, ...kept["properties"] }
   }
   const key = given[keyHeader]
   const { contentType, messageId } = raw.properties
-  return {
+  const message: { -readonly [Name in keyof Message]: Message[Name] } = {
     body: new Uint8Array(content.buffer, content.byteOffset, content.byteLength),
-    headers,
-    ...(contentType === undefined ? {} : { contentType }),
-    ...(messageId === undefined ? {} : { messageId }),
-    ...(typeof key === "string" ? { key } : {}),
-    ...(Object.keys(others).length === 0 ? {} : { properties: others })
+    headers
   }
+  if (contentType !== undefined) message.contentType = contentType
+  if (messageId !== undefined) message.messageId = messageId
+  if (typeof key === "string") message.key = key
+  if (others !== undefined) message.properties = others
+  return message
+}
+
+/** The headers that the message was sent with, and where it died as far as that is to be seen. */
+const sentOf = (given: Record<string, HeaderValue>, base: string): Record<string, HeaderValue> => {
+  const headers: Record<string, HeaderValue> = {}
+  for (const name in given) if (!isAside(name)) headers[name] = given[name]!
+  if (given["x-death"] !== undefined) Object.assign(headers, deathsOf(given, base))
+  const kept = given[keptHeader]
+  if (isTable(kept) && isTable(kept["headers"])) {
+    for (const [name, value] of Object.entries(kept["headers"])) headers[name] ??= value
+  }
+  return headers
 }
 
 const deathsOf = (given: Record<string, HeaderValue>, base: string): Headers => {
