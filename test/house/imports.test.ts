@@ -167,6 +167,11 @@ describe("the order of the house", () => {
     ],
     [
       "the root barrel reaches a builtin",
+      { "Integration.ts": ["node:fs"] },
+      "index.ts may reach only effect: index.ts -> Integration.ts -> node:fs"
+    ],
+    [
+      "saga names a builtin",
       { "saga/Saga.ts": ["node:fs"] },
       "saga/Saga.ts may reach only effect: saga/Saga.ts -> node:fs"
     ],
