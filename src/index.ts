@@ -5,5 +5,7 @@
  */
 export * from "./event/index.ts"
 export * from "./http/index.ts"
+export * as Integration from "./Integration.ts"
 export * from "./policy/index.ts"
+export * from "./saga/index.ts"
 export * as Telemetry from "./Telemetry.ts"
