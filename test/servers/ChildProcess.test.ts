@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Cause, Effect, Exit, Scope } from "effect"
+import { Cause, Effect, Exit, Fiber, Scope } from "effect"
 import * as ChildProcess from "./ChildProcess.ts"
 import { isAlive } from "./Supervised.ts"
 import { until } from "./until.ts"
@@ -42,6 +42,24 @@ describe("a program as a child process", () => {
       assert.isTrue(Exit.isFailure(exit))
       if (Exit.isFailure(exit)) assert.match(Cause.pretty(exit.cause), /ended with 1[^]*told to fail/)
       assert.strictEqual((yield* child.exit).code, 1)
+    })
+  )
+
+  it.live("has its last lines read, also when they come together with its end", () =>
+    Effect.gen(function* () {
+      const child = yield* talker
+      yield* child.next
+      const heard: Array<unknown> = []
+      const listening = yield* Effect.forkChild(Effect.forever(Effect.map(child.next, (line) => heard.push(line))), {
+        startImmediately: true
+      })
+      yield* child.send("burst")
+      yield* Effect.sleep("10 millis")
+      // This process is busy while the lines and the end come, so that it finds all of it at once.
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1000)
+      yield* Fiber.await(listening)
+      assert.strictEqual((yield* child.exit).signal, "SIGKILL")
+      assert.lengthOf(heard, 100)
     })
   )
 

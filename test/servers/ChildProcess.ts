@@ -49,8 +49,11 @@ export const make = Effect.fnUntraced(function* (
     const { code, signal } = yield* child.exit
     return yield* Effect.die(new Error(`${file} ended with ${code ?? signal}:\n${yield* supervised.tail}`))
   })
-  // What it wrote before it ended comes first.
-  const next = Effect.map(Effect.raceFirst(Queue.take(child.lines), ended), (line): unknown => JSON.parse(line))
+  // What it wrote before it ended comes first: a race with its end would lose lines that come together with it.
+  const next = Queue.take(child.lines).pipe(
+    Effect.catch(() => ended),
+    Effect.map((line): unknown => JSON.parse(line))
+  )
   const nextWhere = <A>(is: (message: unknown) => message is A): Effect.Effect<A> =>
     Effect.flatMap(next, (message) => (is(message) ? Effect.succeed(message) : nextWhere(is)))
 

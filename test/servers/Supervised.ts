@@ -4,7 +4,7 @@
  * A supervisor process starts them and holds a pipe from the test process. When the scope closes, or the test process is
  * killed with -9, the pipe closes too: the supervisor ends each process by its own pid and removes the directory.
  */
-import { Deferred, Effect, Queue, Schedule, Schema, type Scope } from "effect"
+import { type Cause, Deferred, Effect, Queue, Schedule, Schema, type Scope } from "effect"
 import * as childProcess from "node:child_process"
 import * as fs from "node:fs"
 import * as path from "node:path"
@@ -48,7 +48,8 @@ export interface Running {
   readonly signal: (signal: NodeJS.Signals) => Effect.Effect<void>
   /** A line on its standard input. */
   readonly write: (line: string) => Effect.Effect<void>
-  readonly lines: Queue.Dequeue<string>
+  /** Ends when it has ended, after its last line. */
+  readonly lines: Queue.Dequeue<string, Cause.Done>
 }
 
 export interface Supervised {
@@ -63,7 +64,7 @@ export interface Supervised {
 interface Entry {
   readonly started: Deferred.Deferred<number, ServerUnavailable>
   readonly exited: Deferred.Deferred<Exit>
-  readonly lines: Queue.Queue<string>
+  readonly lines: Queue.Queue<string, Cause.Done>
 }
 
 const everyTenth = Schedule.spaced("100 millis")
@@ -87,6 +88,7 @@ export const make = Effect.fnUntraced(function* (
     if (event._tag === "Failed") Deferred.doneUnsafe(entry.started, new ServerUnavailable({ message: event.message }))
     if (event._tag === "Line") Queue.offerUnsafe(entry.lines, event.line)
     if (event._tag === "Exited") {
+      Queue.endUnsafe(entry.lines)
       Deferred.doneUnsafe(entry.exited, Effect.succeed({ code: event.code, signal: event.signal }))
     }
   }
@@ -127,7 +129,7 @@ export const make = Effect.fnUntraced(function* (
     const entry: Entry = {
       started: Deferred.makeUnsafe(),
       exited: Deferred.makeUnsafe(),
-      lines: yield* Queue.unbounded<string>()
+      lines: yield* Queue.unbounded<string, Cause.Done>()
     }
     entries.set(id, entry)
     tell({
