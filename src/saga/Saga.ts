@@ -350,7 +350,12 @@ const build = (definition: Definition): any => {
 
 const groupOf = (definition: Definition, steps: ReadonlyArray<StepNode>): unknown => ({
   steps,
-  step: (name: string, options: any) => groupOf(definition, [...steps, stepOf(definition, name, options)])
+  step: (name: string, options: any) => {
+    const where = `Saga ${definition.name}.${name}`
+    const { irreversible } = options
+    if (irreversible !== undefined) Check.reject(where, "irreversible", irreversible, "left out in a parallel group")
+    return groupOf(definition, [...steps, stepOf(definition, name, options)])
+  }
 })
 
 const stepOf = (definition: Definition, name: string, options: any): StepNode => {
@@ -358,6 +363,9 @@ const stepOf = (definition: Definition, name: string, options: any): StepNode =>
   const { compensate, irreversible, timeout } = options
   if (compensate === undefined && (typeof irreversible !== "string" || irreversible.trim() === "")) {
     Check.reject(where, "irreversible", irreversible, "a reason, where there is no compensate")
+  }
+  if (compensate !== undefined && irreversible !== undefined) {
+    Check.reject(where, "irreversible", irreversible, "left out, where there is compensate")
   }
   return {
     _tag: "Step",

@@ -92,8 +92,10 @@ export const layerWith = (
     // Nobody connects to it: it tells the processes apart in the table of locks.
     runnerAddress: Option.some(RunnerAddress.make(globalThis.crypto.randomUUID(), 1)),
     shardLockExpiration: Duration.millis(takeover),
-    shardLockRefreshInterval: Duration.millis(takeover / 4),
-    refreshAssignmentsInterval: Duration.millis(Math.min(1000, takeover / 4)),
+    shardLockRefreshInterval: Duration.millis(takeover / 3),
+    // Each is a lock to take, to renew and to give back.
+    shardsPerGroup: 64,
+    refreshAssignmentsInterval: Duration.millis(Math.min(1000, takeover / 3)),
     entityMessagePollInterval: Duration.millis(poll),
     entityReplyPollInterval: Duration.millis(Math.min(200, poll)),
     simulateRemoteSerialization: false

@@ -4,9 +4,10 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
-import * as Schema from "effect/Schema"
+import type * as Schema from "effect/Schema"
 import * as DurableClock from "effect/workflow/DurableClock"
 import * as DurableDeferred from "effect/workflow/DurableDeferred"
+import * as Workflow from "effect/workflow/Workflow"
 import { WorkflowEngine, WorkflowInstance } from "effect/workflow/WorkflowEngine"
 
 export type Durable<A> = Effect.Effect<A, never, WorkflowEngine | WorkflowInstance>
@@ -32,6 +33,34 @@ export const pause = Effect.fnUntraced(function* (
   const clock = DurableClock.make({ name, duration })
   yield* engine.scheduleClock(workflow, { executionId, clock })
   yield* awaiting(clock.deferred)
+})
+
+/**
+ * Suspends the run until one of these is there. Not with `DurableDeferred.raceAll`, which takes a store that fails
+ * meanwhile for the result, and keeps it.
+ */
+export const untilAny = Effect.fnUntraced(function* (
+  deferreds: ReadonlyArray<DurableDeferred.Any>
+): Effect.fn.Return<void, never, WorkflowEngine | WorkflowInstance> {
+  const engine = yield* WorkflowEngine
+  const instance = yield* WorkflowInstance
+  const { awaitedDeferreds } = instance
+  // Known to be waited for before it is looked, so that none can come between.
+  const count = (by: number) => {
+    for (const { name } of deferreds) {
+      const left = (awaitedDeferreds.get(name) ?? 0) + by
+      if (left === 0) awaitedDeferreds.delete(name)
+      else awaitedDeferreds.set(name, left)
+    }
+  }
+  count(1)
+  for (const deferred of deferreds) {
+    if (Option.isSome(yield* engine.deferredResult(deferred as DurableDeferred.DurableDeferred<any, any>))) {
+      return count(-1)
+    }
+  }
+  yield* Workflow.wrapActivityResult(Effect.void, () => true)
+  return yield* Workflow.suspend(instance)
 })
 
 /**
@@ -63,15 +92,6 @@ export const all = <A>(branches: ReadonlyArray<(awaiting: Awaiting) => Durable<A
     yield* Deferred.await(nobodyWorks)
     if (resting.length === 0) return yield* Effect.forEach(fibers, (fiber) => Fiber.join(fiber))
     yield* Fiber.interruptAll(fibers)
-    const arrival: Durable<void> = DurableDeferred.raceAll({
-      name: `rest/${resting
-        .map(({ name }) => name)
-        .toSorted()
-        .join(",")}`,
-      success: Schema.Void as never,
-      error: Schema.Never,
-      effects: resting.map((deferred) => Effect.asVoid(DurableDeferred.await(deferred))) as never
-    })
-    yield* arrival
+    yield* untilAny(resting)
     return yield* all(branches)
   })

@@ -2,9 +2,10 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
+import * as Activity from "effect/workflow/Activity"
 import * as DurableClock from "effect/workflow/DurableClock"
 import * as DurableDeferred from "effect/workflow/DurableDeferred"
-import type { WorkflowEngine, WorkflowInstance } from "effect/workflow/WorkflowEngine"
+import { WorkflowEngine, WorkflowInstance } from "effect/workflow/WorkflowEngine"
 import * as Issue from "../../internal/issue.ts"
 import type * as ErrorAction from "../../policy/ErrorAction.ts"
 import type { Failure, Phase } from "../Outcome.ts"
@@ -161,16 +162,20 @@ const wait = Effect.fnUntraced(function* (
   forward: boolean
 ): Effect.fn.Return<Ended, never, WorkflowEngine | WorkflowInstance> {
   const step = node.name
+  const engine = yield* WorkflowEngine
+  const instance = yield* WorkflowInstance
   for (let number = 1; ; number++) {
     const name = `${step}/${number}`
-    const arrived = yield* DurableDeferred.raceAll({
+    const signal = signalOf(step)
+    const clock = DurableClock.make({ name: `deadline/${name}`, duration: node.deadline })
+    yield* engine.scheduleClock(instance.workflow, { executionId: instance.executionId, clock })
+    yield* Branches.untilAny([signal, clock.deferred])
+    const said = yield* engine.deferredResult(signal)
+    // What is seen first counts: a signal that comes later does not change a replay.
+    const arrived = yield* Activity.make({
       name: `wait/${name}`,
       success: Arrived,
-      error: Schema.Never,
-      effects: [
-        DurableDeferred.await(signalOf(step)),
-        Effect.as(DurableClock.sleep({ name: `deadline/${name}`, duration: node.deadline, inMemoryThreshold: 0 }), null)
-      ]
+      execute: Effect.succeed(Option.isSome(said) && said.value._tag === "Success" ? said.value.value : null)
     })
     const failed = (reason: "deadline" | "unreadable", description: string): Ended => {
       const failure = { tag: reason === "deadline" ? "Deadline" : "SchemaError", description }
