@@ -1,5 +1,6 @@
 /**
- * The tables of the stores: `processed_events`, `parked_keys`, `parked_messages` and `idempotency_keys`.
+ * The tables of the stores: `processed_events`, `parked_keys`, `parked_messages`, `idempotency_keys`, `sagas`,
+ * `saga_history`, and of the outbox `outbox_events`, `outbox_leases` and `outbox_relays`.
  *
  * **Details**
  *
@@ -121,6 +122,77 @@ const initial: Statements = {
   mysql: tables(columnTypes.mysql)
 }
 
+/** What sagas have done, for operators. The engine's own tables are the engine's. */
+const sagas = (types: (typeof columnTypes)[keyof typeof columnTypes]): ReadonlyArray<string> => [
+  `CREATE TABLE IF NOT EXISTS sagas (
+    saga_id ${types.key} PRIMARY KEY,
+    saga ${types.key} NOT NULL,
+    idempotency_key ${types.text} NOT NULL,
+    digest ${types.text} NOT NULL,
+    definition ${types.text} NOT NULL,
+    state ${types.key} NOT NULL,
+    begun_at ${types.integer} NOT NULL,
+    updated_at ${types.integer} NOT NULL,
+    detail ${types.text}
+  )`,
+  "CREATE INDEX sagas_state ON sagas (state, saga, begun_at)",
+  `CREATE TABLE IF NOT EXISTS saga_history (
+    position ${types.serial},
+    saga_id ${types.key} NOT NULL,
+    entry_name ${types.key} NOT NULL,
+    entry ${types.text} NOT NULL,
+    recorded_at ${types.integer} NOT NULL,
+    runs ${types.integer} NOT NULL,
+    UNIQUE (saga_id, entry_name)
+  )`
+]
+
+const outboxTables = (types: (typeof columnTypes)[keyof typeof columnTypes]): ReadonlyArray<string> => [
+  `CREATE TABLE IF NOT EXISTS outbox_events (
+    position ${types.serial},
+    channel ${types.key} NOT NULL,
+    bucket ${types.integer} NOT NULL,
+    message_key ${types.key},
+    original_key ${types.text},
+    event_source ${types.text} NOT NULL,
+    event_id ${types.text} NOT NULL,
+    event_type ${types.text} NOT NULL,
+    event ${types.text} NOT NULL,
+    created_at ${types.integer} NOT NULL,
+    state ${types.integer} NOT NULL,
+    attempts ${types.integer} NOT NULL,
+    first_failed_at ${types.integer},
+    last_failed_at ${types.integer},
+    reason ${types.text},
+    error ${types.text}
+  )`,
+  "CREATE INDEX outbox_events_order ON outbox_events (channel, state, position)",
+  `CREATE TABLE IF NOT EXISTS outbox_leases (
+    channel ${types.key} NOT NULL,
+    bucket ${types.integer} NOT NULL,
+    owner ${types.key},
+    token ${types.integer} NOT NULL,
+    lease_until ${types.integer} NOT NULL,
+    PRIMARY KEY (channel, bucket)
+  )`,
+  `CREATE TABLE IF NOT EXISTS outbox_relays (
+    channel ${types.key} NOT NULL,
+    owner ${types.key} NOT NULL,
+    lease_until ${types.integer} NOT NULL,
+    PRIMARY KEY (channel, owner)
+  )`
+]
+
+const outbox: Statements = {
+  pg: outboxTables(columnTypes.pg),
+  sqlite: outboxTables(columnTypes.sqlite),
+  mysql: [
+    ...outboxTables(columnTypes.mysql),
+    // MySQL has no lock that ends with the transaction but those of rows.
+    "CREATE TABLE IF NOT EXISTS outbox_locks (lock_id BIGINT PRIMARY KEY)"
+  ]
+}
+
 const run = (statements: Statements): Effect.Effect<void, SqlError, SqlClient.SqlClient> =>
   Effect.flatMap(SqlClient.SqlClient, (sql) =>
     Effect.forEach(
@@ -136,7 +208,13 @@ const run = (statements: Statements): Effect.Effect<void, SqlError, SqlClient.Sq
 
 /** The migrations by name, for a migrator of your own. @category migrations @since 0.1.0 */
 export const migrations: Readonly<Record<string, Effect.Effect<void, SqlError, SqlClient.SqlClient>>> = {
-  "0001_create_stores": run(initial)
+  "0001_create_stores": run(initial),
+  "0002_create_outbox": run(outbox),
+  "0003_create_sagas": run({
+    pg: sagas(columnTypes.pg),
+    sqlite: sagas(columnTypes.sqlite),
+    mysql: sagas(columnTypes.mysql)
+  })
 }
 
 /**

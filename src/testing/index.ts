@@ -17,6 +17,11 @@ export * as DedupStoreSuite from "./DedupStoreSuite.ts"
 /**
  * @since 0.1.0
  */
+export * as OutboxSuite from "./OutboxSuite.ts"
+
+/**
+ * @since 0.1.0
+ */
 export * as ParkingSuite from "./ParkingSuite.ts"
 
 /**

@@ -91,7 +91,7 @@ describe("the numbered examples", { timeout: 60_000 }, () => {
   it("are all known here, and are short", () => {
     const folder = path.join(root, "examples")
     const found = fs.readdirSync(folder).filter((file) => file.endsWith(".ts"))
-    assert.deepStrictEqual(found.toSorted(), [...Object.keys(says), ...needServers])
+    assert.deepStrictEqual(found.toSorted(), [...Object.keys(says), ...needServers].toSorted())
     for (const file of found) {
       const lines = fs.readFileSync(path.join(folder, file), "utf8").split("\n").length
       assert.isBelow(lines, 60, file)

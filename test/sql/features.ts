@@ -161,8 +161,19 @@ export const features: Readonly<Record<string, (one: Sql, two: Sql) => Effect.Ef
 
   "of several processes that start at once one migrates, and none twice": (one, two) =>
     Effect.gen(function* () {
-      const tables = ["processed_events", "parked_keys", "parked_messages", "idempotency_keys"]
-      for (const name of [...tables, "effect_integration_migrations"]) yield* one`DROP TABLE IF EXISTS ${one(name)}`
+      const tables = [
+        "processed_events",
+        "parked_keys",
+        "parked_messages",
+        "idempotency_keys",
+        "sagas",
+        "saga_history",
+        "outbox_events",
+        "outbox_leases",
+        "outbox_relays",
+        "effect_integration_migrations"
+      ]
+      for (const name of tables) yield* one`DROP TABLE IF EXISTS ${one(name)}`
       const started = yield* Effect.all(
         [one, two, one, two].map((sql) => stores(sql)),
         { concurrency: "unbounded" }
@@ -173,7 +184,7 @@ export const features: Readonly<Record<string, (one: Sql, two: Sql) => Effect.Ef
       const ran = yield* one<{ name: string }>`SELECT name FROM effect_integration_migrations`
       assert.deepStrictEqual(
         ran.map((row) => row.name),
-        ["create_stores"]
+        ["create_stores", "create_outbox", "create_sagas"]
       )
     }),
 
