@@ -287,8 +287,8 @@ export interface Parallel<In extends Plain, Results, Added, E, R> {
  * **Details**
  *
  * `name` identifies its runs: renamed, it is another saga. `idempotencyKey` must not be empty. `compensationRetry` is ten
- * times from one second up to five minutes by default. Throws `InvalidOption` for a name that is empty or has a slash,
- * also of a step, for two steps of one name, and for times that are not finite.
+ * times from one second up to five minutes by default. Throws `InvalidOption` for a name that is empty or has one of
+ * `/ ! ? ~ & > ( )`, also of a step, for two steps of one name, and for times that are not finite.
  *
  * @category constructors
  * @since 0.1.0
@@ -311,8 +311,11 @@ export const make = <const Name extends string, In extends Plain>(
     nodes: []
   })
 
+/** The others mean something where the steps of a saga are written in one line. */
 const nameOf = (where: string, name: string): string =>
-  Check.name(where, name).includes("/") ? Check.reject(where, "name", name, "a name without a slash") : name
+  /[/!?~&>()]/.test(Check.name(where, name))
+    ? Check.reject(where, "name", name, "a name without any of / ! ? ~ & > ( )")
+    : name
 
 const build = (definition: Definition): any => {
   const where = (name: string) => `Saga ${definition.name}.${name}`

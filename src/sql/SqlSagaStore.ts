@@ -101,6 +101,13 @@ class InTransaction extends Error {
     "a saga was started in a transaction, which it can be no part of: publish an event with the outbox instead"
 }
 
+/** A rollback that fails is a defect, since the connection is gone with it. */
+const mended = <A>(self: Effect.Effect<A, SqlError>): Effect.Effect<A, SqlError> =>
+  Effect.catchCause(self, (cause) => {
+    const error = sqlErrorOf(cause)
+    return error === undefined ? Effect.failCause(cause) : Effect.fail(error)
+  })
+
 /** How long a batch may take. */
 const patience = Duration.seconds(30)
 
@@ -191,7 +198,7 @@ export const make: Effect.Effect<SagaStore.SagaStore["Service"], never, SqlClien
       isSame: () => true,
       follow: () => undefined,
       run: (recordings) =>
-        Effect.timeoutOrElse(write(recordings), {
+        Effect.timeoutOrElse(mended(write(recordings)), {
           duration: patience,
           orElse: () =>
             Effect.fail(

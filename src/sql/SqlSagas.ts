@@ -54,6 +54,7 @@ import { WorkflowEngine } from "effect/workflow/WorkflowEngine"
 import * as Check from "../internal/option.ts"
 import { SagaStoreError } from "../saga/SagaError.ts"
 import { type Instance, SagaStore } from "../saga/SagaStore.ts"
+import * as shardLocks from "./internal/shardLocks.ts"
 import * as Migrations from "./Migrations.ts"
 import * as SqlSagaStore from "./SqlSagaStore.ts"
 
@@ -103,7 +104,7 @@ export const layerWith = (
   const sharding = Sharding.layer.pipe(
     Layer.provideMerge(Runners.layerNoop),
     Layer.provideMerge(SqlMessageStorage.layerWith({ prefix })),
-    Layer.provide([SqlRunnerStorage.layerWith({ prefix }), RunnerHealth.layerNoop]),
+    Layer.provide([Layer.provide(shardLocks.layer, SqlRunnerStorage.layerWith({ prefix })), RunnerHealth.layerNoop]),
     Layer.provide([config, Digest.layerWebCrypto])
   )
   // The tables of the history first: that fails where the database cannot be reached, and the engine would die.

@@ -10,6 +10,7 @@ import * as DurableDeferred from "effect/workflow/DurableDeferred"
 import * as Workflow from "effect/workflow/Workflow"
 import { WorkflowEngine, WorkflowInstance } from "effect/workflow/WorkflowEngine"
 import * as Issue from "../../internal/issue.ts"
+import * as Check from "../../internal/option.ts"
 import * as ErrorAction from "../../policy/ErrorAction.ts"
 import * as RequestContext from "../../policy/RequestContext.ts"
 import type { Failure } from "../Outcome.ts"
@@ -221,7 +222,7 @@ export const make = (definition: Definition) => {
     const instance = yield* store.find(id).pipe(
       Effect.retry(Schedule.spaced("1 second")),
       Effect.repeat({
-        schedule: Schedule.min([Schedule.exponential("50 millis", 1.5), Schedule.spaced("1 second")]),
+        schedule: Schedule.min([Schedule.exponential("200 millis", 1.5), Schedule.spaced("2 seconds")]),
         until: (found) => Option.isSome(found) && found.value.waiting.length > 0
       })
     )
@@ -267,7 +268,8 @@ export const make = (definition: Definition) => {
 
   const layerWith = ({ previous }: { readonly previous: ReadonlyArray<{ readonly definition: Definition }> }) => {
     const definitions = new Map([[own, definition]])
-    for (const { definition: older } of previous) {
+    for (const [at, { definition: older }] of previous.entries()) {
+      if (older.name !== saga) Check.reject(`Saga ${saga}.layerWith`, `previous[${at}]`, older.name, "of the same name")
       if (!definitions.has(fingerprint(older))) definitions.set(fingerprint(older), older)
     }
     return Layer.effectDiscard(Effect.flatMap(WorkflowEngine, (engine) => engine.register(workflow, body(definitions))))

@@ -1,0 +1,62 @@
+import { PersistenceError } from "effect/cluster/ClusterError"
+import type { RunnerAddress } from "effect/cluster/RunnerAddress"
+import * as RunnerStorage from "effect/cluster/RunnerStorage"
+import type { ShardId } from "effect/cluster/ShardId"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Schedule from "effect/Schedule"
+import * as batcher from "./batcher.ts"
+
+interface Wanted {
+  readonly address: RunnerAddress
+  readonly shard: ShardId
+}
+
+/**
+ * Renews the locks that many sagas ask for at once with one statement, and asks again where the database fails.
+ *
+ * The engine confirms its lock before it stores the answer of a step. An answer whose lock it cannot confirm lies for ten
+ * minutes before it is looked at again, so a short failure is outlasted here.
+ */
+export const layer: Layer.Layer<RunnerStorage.RunnerStorage, never, RunnerStorage.RunnerStorage> = Layer.effect(
+  RunnerStorage.RunnerStorage,
+  Effect.gen(function* () {
+    const inner = yield* RunnerStorage.RunnerStorage
+    const again = Schedule.max([Schedule.exponential("50 millis"), Schedule.recurs(3)])
+    const renew = yield* batcher.make<Wanted, boolean, PersistenceError>({
+      row: ({ shard }) => shard.toString(),
+      isSame: () => true,
+      follow: (held) => held,
+      run: (wanted) =>
+        Effect.map(
+          Effect.retry(
+            inner.refresh(
+              wanted[0]!.address,
+              wanted.map(({ shard }) => shard)
+            ),
+            again
+          ),
+          (held) => {
+            const names = new Set(held.map(String))
+            return wanted.map(({ shard }) => names.has(shard.toString()))
+          }
+        ),
+      isDivisible: () => false,
+      abandoned: () => {},
+      failed: (error) => error,
+      closed: () => new PersistenceError({ cause: "the engine of sagas was closed" }),
+      maxRows: 1000,
+      maxBatches: 1
+    })
+    return RunnerStorage.RunnerStorage.of({
+      ...inner,
+      refresh: (address, given) => {
+        const shards = Array.from(given)
+        // Asked with none, it says that this process lives.
+        if (shards.length === 0) return inner.refresh(address, shards)
+        const held = Effect.forEach(shards, (shard) => renew({ address, shard }), { concurrency: "unbounded" })
+        return Effect.map(held, (found) => shards.filter((_, index) => found[index]))
+      }
+    })
+  })
+)

@@ -1,0 +1,116 @@
+import { assert, it } from "@effect/vitest"
+import { Context, Effect, Layer, Option, Schema } from "effect"
+import { CurrentStep, Saga, SagaEngine, StepFailed } from "effect-integration/saga"
+import * as fixture from "./fixture.ts"
+
+class OutOfStock extends Schema.TaggedError<OutOfStock>()("OutOfStock", { sku: Schema.String }) {}
+class Declined extends Schema.TaggedError<Declined>()("Declined", { at: Schema.DateFromString }) {}
+class Log extends Context.Service<Log, { readonly say: (text: string) => Effect.Effect<void> }>()("Log") {}
+
+const Order = Schema.Struct({ orderId: Schema.String, amount: Schema.Int })
+const say = (text: string) => Log.use((log) => log.say(text))
+const declined = new Declined({ at: new Date(0) })
+
+const PlaceOrder = Saga.make("place-order", { payload: Order, idempotencyKey: (order) => order.orderId })
+  .step("reserve", {
+    success: Schema.String,
+    error: OutOfStock,
+    run: (order) => Effect.as(say(`reserve ${order.orderId}`), "r1"),
+    compensate: (reservation) => say(`release ${Option.getOrElse(reservation, () => "?")}`)
+  })
+  .step("charge", {
+    success: Schema.String,
+    error: Declined,
+    run: (order, { reserve }) =>
+      Effect.andThen(say(`charge ${reserve}`), order.amount > 100 ? Effect.fail(declined) : Effect.succeed("c1")),
+    compensate: (charge) => say(`refund ${Option.getOrElse(charge, () => "?")}`)
+  })
+  .step("ship", { run: (_order, { charge }) => say(`ship ${charge}`), irreversible: "the parcel has left" })
+
+const logged = () => {
+  const lines: Array<string> = []
+  const log = Layer.succeed(Log, { say: (text) => Effect.sync(() => void lines.push(text)) })
+  return {
+    lines,
+    layer: PlaceOrder.layer.pipe(Layer.provideMerge(Layer.fresh(SagaEngine.layerMemory)), Layer.provide(log))
+  }
+}
+
+it.effect("a saga that succeeds has the result of each step", () => {
+  const { layer, lines } = logged()
+  return Effect.gen(function* () {
+    const outcome = yield* PlaceOrder.execute({ orderId: "o1", amount: 1 })
+    assert.deepStrictEqual(lines, ["reserve o1", "charge r1", "ship c1"])
+    assert.deepStrictEqual(outcome, {
+      _tag: "Completed",
+      id: yield* PlaceOrder.idOf("o1"),
+      results: { reserve: "r1", charge: "c1", ship: undefined }
+    })
+  }).pipe(Effect.provide(layer))
+})
+
+it.effect("a saga that fails is undone, and has the error as it was declared", () => {
+  const { layer, lines } = logged()
+  return Effect.gen(function* () {
+    const outcome = yield* PlaceOrder.execute({ orderId: "o1", amount: 101 })
+    assert.deepStrictEqual(lines, ["reserve o1", "charge r1", "refund ?", "release r1"])
+    assert.deepStrictEqual(outcome, {
+      _tag: "RolledBack",
+      id: outcome.id,
+      failedStep: "charge",
+      error: declined,
+      compensated: ["charge", "reserve"]
+    })
+    assert.instanceOf(outcome._tag === "RolledBack" ? outcome.error : undefined, Declined)
+  }).pipe(Effect.provide(layer))
+})
+
+it.effect("an error that is not declared is told by its tag and its message", () => {
+  const S = Saga.make("undeclared", { payload: fixture.Text, idempotencyKey: fixture.keyOf }).step("a", {
+    run: () => Effect.fail(new RangeError("x".repeat(2000))),
+    compensate: () => Effect.void
+  })
+  return Effect.gen(function* () {
+    const outcome = yield* fixture.ended(S.execute({ key: "1" }))
+    assert.strictEqual(outcome._tag, "RolledBack")
+    if (outcome._tag !== "RolledBack") return
+    assert.instanceOf(outcome.error, StepFailed)
+    const { description, outcome: processed, reason, step, tag } = outcome.error
+    assert.deepStrictEqual(
+      { description, processed, reason, step, tag },
+      { description: "x".repeat(1000), processed: "unknown", reason: "error", step: "a", tag: "RangeError" }
+    )
+  }).pipe(Effect.provide(fixture.memory(S)))
+})
+
+it.effect("a result that does not fit its schema is a defect that is undone", () => {
+  const undone: Array<boolean> = []
+  const S = Saga.make("misfit", { payload: fixture.Text, idempotencyKey: fixture.keyOf }).step("a", {
+    success: Schema.Int,
+    run: () => Effect.succeed(1.5),
+    compensate: (result) => Effect.sync(() => undone.push(Option.isSome(result)))
+  })
+  return Effect.gen(function* () {
+    const outcome = yield* fixture.ended(S.execute({ key: "1" }))
+    assert.strictEqual(outcome._tag, "RolledBack")
+    if (outcome._tag !== "RolledBack") return
+    assert.strictEqual(outcome.error.reason, "defect")
+    assert.deepStrictEqual(undone, [false])
+  }).pipe(Effect.provide(fixture.memory(S)))
+})
+
+it.effect("a step knows what it is part of", () => {
+  const seen: Array<CurrentStep["Service"]> = []
+  const note = Effect.map(CurrentStep, (step) => void seen.push(step))
+  const S = Saga.make("knows", { payload: fixture.Text, idempotencyKey: fixture.keyOf })
+    .step("a", { run: () => note, compensate: () => note })
+    .step("b", { run: () => Effect.fail("no"), compensate: () => Effect.void })
+  return Effect.gen(function* () {
+    const { id } = yield* fixture.ended(S.execute({ key: "1" }))
+    const same = { saga: "knows", id, step: "a", attempt: 1 }
+    assert.deepStrictEqual(seen, [
+      { ...same, phase: "run" },
+      { ...same, phase: "compensate" }
+    ])
+  }).pipe(Effect.provide(fixture.memory(S)))
+})
