@@ -103,8 +103,8 @@ export const layerWith = (
   }))
   const sharding = Sharding.layer.pipe(
     Layer.provideMerge(Runners.layerNoop),
-    Layer.provideMerge(SqlMessageStorage.layerWith({ prefix })),
     Layer.provide([Layer.provide(shardLocks.layer, SqlRunnerStorage.layerWith({ prefix })), RunnerHealth.layerNoop]),
+    Layer.provideMerge(SqlMessageStorage.layerWith({ prefix })),
     Layer.provide([config, Digest.layerWebCrypto])
   )
   // The tables of the history first: that fails where the database cannot be reached, and the engine would die.

@@ -14,6 +14,7 @@ const suites: Record<string, () => Promise<ReadonlyArray<Row>>> = {
   policy: async () => (await import("./policy.ts")).run(),
   http: async () => (await import("./http.ts")).run(),
   dedup: async () => (await import("./dedup.ts")).run(),
+  saga: async () => (await import("./saga.ts")).run(),
   rabbitmq: async () => (await import("./rabbitmq.ts")).run()
 }
 

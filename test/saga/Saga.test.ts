@@ -67,6 +67,7 @@ it.effect("a saga that fails is undone, and has the error as it was declared", (
 
 it.effect("an error that is not declared is told by its tag and its message", () => {
   const S = Saga.make("undeclared", { payload: fixture.Text, idempotencyKey: fixture.keyOf }).step("a", {
+    // @effect-diagnostics-next-line globalErrorInEffectFailure:off
     run: () => Effect.fail(new RangeError("x".repeat(2000))),
     compensate: () => Effect.void
   })

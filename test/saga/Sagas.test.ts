@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Exit, Option, Schema } from "effect"
+import { Effect, Exit, Layer, Option, Schema } from "effect"
 import { TestClock } from "effect/testing"
 import { RetryPolicy } from "effect-integration/policy"
 import { NotStuck, Saga, SagaNotFound, Sagas } from "effect-integration/saga"
@@ -102,7 +102,7 @@ describe("the history of a saga", () => {
       assert.strictEqual(told.notices.length, 1)
       assert.include(told.notices[0]!.message, "resume, skip or abandon")
       assert.strictEqual(told.notices[0]!.integration, "resumed")
-    }).pipe(Effect.provide(fixture.memory(saga)), Effect.provide(told.layer))
+    }).pipe(Effect.provide(Layer.provideMerge(fixture.memory(saga), told.layer)))
   })
 
   it.effect("that was abandoned, whose outcome says what was undone before", () => {

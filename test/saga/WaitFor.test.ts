@@ -101,7 +101,7 @@ describe("waitFor", () => {
           }
         }
         assert.strictEqual(told.notices.length, 3)
-      }).pipe(Effect.provide(fixture.memory(saga)), Effect.provide(told.layer))
+      }).pipe(Effect.provide(Layer.provideMerge(fixture.memory(saga), told.layer)))
     }
   )
 

@@ -197,18 +197,18 @@ export const make = (definition: Definition) => {
   })
 
   /** Of several that start a saga at once, the first to be recorded has the key. */
-  const launch = Effect.fnUntraced(function* (id: string, input: Input) {
+  const reserve = Effect.fnUntraced(function* (id: string, input: Input) {
     const { digest, key } = input
     const store = yield* SagaStore.SagaStore
     if (Option.isNone(yield* store.find(id))) yield* store.record(id, begun(saga, input))
     const found = yield* store.find(id)
     if (Option.isSome(found) && found.value.digest !== digest) return yield* new KeyReused({ saga, id, key })
-    yield* asked("start a saga")(apart(workflow.execute(input, { discard: true })))
   })
 
   const start = Effect.fnUntraced(function* (payload: unknown) {
     const { id, input } = yield* prepare(payload)
-    yield* launch(id, input)
+    yield* reserve(id, input)
+    yield* asked("start a saga")(apart(workflow.execute(input, { discard: true })))
     return id
   })
 
@@ -231,7 +231,7 @@ export const make = (definition: Definition) => {
 
   const execute = Effect.fnUntraced(function* (payload: unknown) {
     const { id, input } = yield* prepare(payload)
-    yield* launch(id, input)
+    yield* reserve(id, input)
     const end = asked("wait for a saga")(apart(workflow.execute(input))).pipe(
       Effect.flatMap((text) => outcomes.decode(definition, text)),
       Effect.map((final) => ({ ...final, id }))

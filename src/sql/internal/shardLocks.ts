@@ -1,4 +1,5 @@
 import { PersistenceError } from "effect/cluster/ClusterError"
+import * as MessageStorage from "effect/cluster/MessageStorage"
 import type { RunnerAddress } from "effect/cluster/RunnerAddress"
 import * as RunnerStorage from "effect/cluster/RunnerStorage"
 import type { ShardId } from "effect/cluster/ShardId"
@@ -15,13 +16,33 @@ interface Wanted {
 /**
  * Renews the locks that many sagas ask for at once with one statement, and asks again where the database fails.
  *
- * The engine confirms its lock before it stores the answer of a step. An answer whose lock it cannot confirm lies for ten
- * minutes before it is looked at again, so a short failure is outlasted here.
+ * The engine confirms its lock before it stores the answer of a step. Where it cannot, it drops the answer, for whoever has
+ * the lock. If nobody else has it, what was dropped lies for ten minutes before it is looked at again; so it is handed out
+ * again as soon as the database answers.
  */
-export const layer: Layer.Layer<RunnerStorage.RunnerStorage, never, RunnerStorage.RunnerStorage> = Layer.effect(
+export const layer: Layer.Layer<
+  RunnerStorage.RunnerStorage,
+  never,
+  RunnerStorage.RunnerStorage | MessageStorage.MessageStorage
+> = Layer.effect(
   RunnerStorage.RunnerStorage,
   Effect.gen(function* () {
     const inner = yield* RunnerStorage.RunnerStorage
+    const storage = yield* MessageStorage.MessageStorage
+    const scope = yield* Effect.scope
+    const dropped = new Set<ShardId>()
+    const handOut = Effect.gen(function* () {
+      yield* Effect.sleep("1 second")
+      const shards = Array.from(dropped)
+      dropped.clear()
+      yield* Effect.retry(storage.resetShards(shards), Schedule.spaced("1 second"))
+    })
+    const drop = (shards: ReadonlyArray<ShardId>) =>
+      Effect.suspend(() => {
+        const isUnderWay = dropped.size > 0
+        for (const shard of shards) dropped.add(shard)
+        return isUnderWay ? Effect.void : Effect.asVoid(Effect.forkIn(handOut, scope))
+      })
     const again = Schedule.max([Schedule.exponential("50 millis"), Schedule.recurs(3)])
     const renew = yield* batcher.make<Wanted, boolean, PersistenceError>({
       row: ({ shard }) => shard.toString(),
@@ -55,7 +76,11 @@ export const layer: Layer.Layer<RunnerStorage.RunnerStorage, never, RunnerStorag
         // Asked with none, it says that this process lives.
         if (shards.length === 0) return inner.refresh(address, shards)
         const held = Effect.forEach(shards, (shard) => renew({ address, shard }), { concurrency: "unbounded" })
-        return Effect.map(held, (found) => shards.filter((_, index) => found[index]))
+        return held.pipe(
+          Effect.map((found) => shards.filter((_, index) => found[index])),
+          // Also where whoever asked did not wait for the answer.
+          Effect.onExit((exit) => (exit._tag === "Success" ? Effect.void : drop(shards)))
+        )
       }
     })
   })
