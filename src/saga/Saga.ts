@@ -73,7 +73,7 @@ import * as Check from "../internal/option.ts"
 import * as RetryPolicy from "../policy/RetryPolicy.ts"
 import type { CurrentStep } from "./CurrentStep.ts"
 import { type Definition, namesOf, type Node, type ParallelNode, type StepNode } from "./internal/definition.ts"
-import * as runtime from "./internal/runtime.ts"
+import * as operations from "./internal/operations.ts"
 import type * as Outcome from "./Outcome.ts"
 import type { InvalidPayload, KeyReused, SagaStoreError, StepFailed } from "./SagaError.ts"
 import type { SagaStore } from "./SagaStore.ts"
@@ -232,7 +232,7 @@ export interface Saga<Name extends string, In extends Plain, Results, Signals, E
   ) => Effect.Effect<string, InvalidPayload | KeyReused | SagaStoreError, WorkflowEngine | SagaStore>
   /** The id of the saga with this idempotency key, started or not. */
   readonly idOf: (key: string) => Effect.Effect<string>
-  /** What has become of it; `None` while it runs, or where it is not known. */
+  /** What has become of it; `None` while it runs, or where it is not known. The history knows of an end a moment earlier. */
   readonly outcome: (
     id: string
   ) => Effect.Effect<
@@ -347,7 +347,7 @@ const build = (definition: Definition): any => {
       }),
     delay: (name: string, duration: Duration.Input) =>
       added({ _tag: "Delay", name, duration: Duration.millis(Check.millis(where(name), "duration", duration)) }),
-    ...runtime.make(definition)
+    ...operations.make(definition)
   }
 }
 
