@@ -48,6 +48,8 @@ export const criticalities = ["critical", "high", "medium", "low"] as const
 export const severities = ["critical", "high", "medium", "low"] as const
 /** @category models @since 0.1.0 */
 export const consistencies = ["strong", "eventual", "causal"] as const
+/** @category models @since 0.1.0 */
+export const durabilities = ["memory", "disk", "replicated"] as const
 /** What can raise an alert. @category models @since 0.1.0 */
 export const conditions = [
   "circuit open",
@@ -95,6 +97,37 @@ export interface Contract {
   /** Shown where the contract's own are read from the configuration. */
   readonly baseUrl?: string
   readonly tokenEndpoint?: string
+  /** Names of the consumers and sagas of this design that call it. Default: all of them. */
+  readonly callers?: ReadonlyArray<string>
+  /** How long whoever asks the consumer for something waits for the answer that needs this call. */
+  readonly callerBudget?: Duration.Input
+  /** How long the provider remembers an idempotency key. */
+  readonly keyRetention?: Duration.Input
+}
+
+/**
+ * A gRPC service that takes part (section 3.2), as its proto file says it. It is agreed upon, and called by code of your
+ * own.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface GrpcService {
+  /** Of the integration, as a contract has one. */
+  readonly name: string
+  /** The service of the proto file. */
+  readonly service: string
+  /** Default: from the consumer to the provider. */
+  readonly direction?: { readonly from: string; readonly to: string }
+  readonly methods: ReadonlyArray<{
+    readonly name: string
+    readonly request: string
+    readonly response: string
+    /** Whether the response is a stream. Default: one message. */
+    readonly streams?: boolean
+  }>
+  /** The fields of each message, numbered from 1 in their order. */
+  readonly messages: Readonly<Record<string, ReadonlyArray<{ readonly name: string; readonly type: string }>>>
 }
 
 /**
@@ -108,6 +141,17 @@ export interface Topic {
   readonly producer?: string
   /** About its ordering. */
   readonly notes?: string
+  /**
+   * What its events outlast: `memory` the end of no broker, `disk` a restart of the broker, `replicated` also the loss of
+   * one of its machines. Default: `replicated`, as quorum queues are; not known of an existing queue.
+   */
+  readonly durability?: (typeof durabilities)[number]
+  /** How old an event may be that is replayed. Default: as long as dead letters are kept. */
+  readonly replayHorizon?: Duration.Input
+  /** How many events are published at the busiest time. */
+  readonly eventsPerMinute?: number
+  /** How many processes of each consumer share the work, at most. */
+  readonly processes?: number
 }
 
 /**
@@ -156,6 +200,10 @@ export interface Monitoring {
   readonly latencyP99?: { readonly limit: Duration.Input; readonly for?: Duration.Input; readonly severity?: Severity }
   /** Of messages that wait, and of the age of the oldest, in a group of consumers. Severity: high. */
   readonly lag?: { readonly messages?: number; readonly age?: Duration.Input; readonly severity?: Severity }
+  /** Default: critical. */
+  readonly circuitOpen?: { readonly severity?: Severity }
+  /** Default: high. */
+  readonly deadLetters?: { readonly severity?: Severity }
   /** Where the metrics are looked at. */
   readonly dashboard?: string
 }
@@ -236,6 +284,7 @@ export interface Options {
     readonly worker?: string
   }
   readonly contracts?: ReadonlyArray<HttpContract.Any | Contract>
+  readonly grpc?: ReadonlyArray<GrpcService>
   readonly channels?: ReadonlyArray<Channel.Any | Topic>
   readonly consumers?: ReadonlyArray<Consumer.Any>
   readonly sagas?: ReadonlyArray<Saga.Any>
@@ -264,6 +313,7 @@ export interface Integration extends Omit<
   | "rto"
   | "rpo"
   | "contracts"
+  | "grpc"
   | "channels"
   | "consumers"
   | "sagas"
@@ -283,6 +333,7 @@ export interface Integration extends Omit<
   readonly rto: Duration.Duration | undefined
   readonly rpo: Duration.Duration | undefined
   readonly contracts: ReadonlyArray<Contract>
+  readonly grpc: ReadonlyArray<GrpcService>
   readonly channels: ReadonlyArray<Topic>
   readonly consumers: ReadonlyArray<Consumer.Any>
   readonly sagas: ReadonlyArray<Saga.Any>
@@ -323,15 +374,19 @@ export const make = (name: string, options: Options): Integration => {
   texts("topology.", options.topology ?? {}, ["gateway", "providerDatabase", "worker"])
 
   const contracts = (options.contracts ?? []).map((each): Contract => (isContract(each) ? each : { contract: each }))
-  for (const [at, { direction, rotation }] of contracts.entries()) {
+  for (const [at, { callerBudget, direction, keyRetention, rotation }] of contracts.entries()) {
+    if (callerBudget !== undefined) Check.millis(where, `contracts[${at}].callerBudget`, callerBudget)
+    if (keyRetention !== undefined) Check.millis(where, `contracts[${at}].keyRetention`, keyRetention)
     if (direction !== undefined) texts(`contracts[${at}].direction.`, direction, ["from", "to"])
     if (rotation === undefined) continue
     Check.millis(where, `contracts[${at}].rotation.every`, rotation.every)
     text(`contracts[${at}].rotation.process`, rotation.process)
   }
   unique("contracts", contracts, ({ contract }) => contract.key)
+  for (const [at, service] of (options.grpc ?? []).entries()) grpc(`grpc[${at}]`, service)
+  unique("grpc", options.grpc ?? [], (service) => service.name)
   const given = (options.channels ?? []).map((each): Topic => ("channel" in each ? each : { channel: each }))
-  for (const [at, topic] of given.entries()) texts(`channels[${at}].`, topic, ["producer", "notes"])
+  for (const [at, topic] of given.entries()) operations(`channels[${at}].`, topic)
   unique("channels", given, ({ channel }) => channel.name)
   const consumers = options.consumers ?? []
   unique("consumers", consumers, (consumer) => consumer.name)
@@ -340,6 +395,13 @@ export const make = (name: string, options: Options): Integration => {
   const channels = [...given, ...added.map((channel): Topic => ({ channel }))]
   const sagas = options.sagas ?? []
   unique("sagas", sagas, (saga) => saga.name)
+  const workers = new Set([...consumers, ...sagas].map((each) => each.name))
+  for (const [at, { callers = [] }] of contracts.entries()) {
+    const unknown = callers.find((caller) => !workers.has(caller))
+    if (unknown !== undefined) {
+      Check.reject(where, `contracts[${at}].callers`, unknown, "names of consumers and sagas of the design")
+    }
+  }
 
   for (const [at, each] of (options.consistency ?? []).entries()) {
     text(`consistency[${at}].data`, each.data)
@@ -391,6 +453,7 @@ export const make = (name: string, options: Options): Integration => {
     rto: duration("rto", options.rto),
     rpo: duration("rpo", options.rpo),
     contracts,
+    grpc: options.grpc ?? [],
     channels,
     consumers,
     sagas,
@@ -409,6 +472,15 @@ export const isIntegration = (u: unknown): u is Integration =>
 
 const isContract = (each: HttpContract.Any | Contract): each is Contract =>
   typeof each === "object" && "contract" in each && "key" in each.contract
+
+const operations = (path: string, topic: Topic): void => {
+  texts(path, topic, ["producer", "notes"])
+  const { durability, eventsPerMinute, processes, replayHorizon } = topic
+  if (durability !== undefined) Check.word(where, `${path}durability`, durability, durabilities)
+  if (replayHorizon !== undefined) Check.millisOrZero(where, `${path}replayHorizon`, replayHorizon)
+  if (eventsPerMinute !== undefined) Check.number(where, `${path}eventsPerMinute`, eventsPerMinute, { min: 0 })
+  if (processes !== undefined) Check.number(where, `${path}processes`, processes, { min: 1, integer: true })
+}
 
 const duration = (option: string, given: Duration.Input | undefined): Duration.Duration | undefined =>
   given === undefined ? undefined : Duration.millis(Check.millisOrZero(where, option, given))
@@ -441,7 +513,35 @@ const unique = <A>(option: string, given: ReadonlyArray<A>, nameOf: (each: A) =>
   }
 }
 
-const monitoring = ({ errorRate, lag, latencyP99 }: Monitoring): void => {
+const grpc = (at: string, { direction, messages, methods, name, service }: GrpcService): void => {
+  const identifier = (option: string, given: string, pattern = /^[A-Za-z]\w*$/) => {
+    if (!pattern.test(given)) Check.reject(where, option, given, "a name of a proto file")
+  }
+  text(`${at}.name`, name)
+  identifier(`${at}.service`, service)
+  if (direction !== undefined) texts(`${at}.direction.`, direction, ["from", "to"])
+  for (const [index, method] of methods.entries()) {
+    identifier(`${at}.methods[${index}].name`, method.name)
+    for (const part of ["request", "response"] as const) {
+      const message = method[part]
+      if (!Object.hasOwn(messages, message) && !message.includes(".")) {
+        Check.reject(where, `${at}.methods[${index}].${part}`, message, "one of the messages, or one of a package")
+      }
+      identifier(`${at}.methods[${index}].${part}`, message, typeName)
+    }
+  }
+  for (const [message, fields] of Object.entries(messages)) {
+    identifier(`${at}.messages`, message)
+    for (const [index, field] of fields.entries()) {
+      identifier(`${at}.messages.${message}[${index}].name`, field.name)
+      identifier(`${at}.messages.${message}[${index}].type`, field.type, fieldType)
+    }
+  }
+}
+const typeName = /^[A-Za-z]\w*(\.[A-Za-z]\w*)*$/
+const fieldType = /^((repeated|optional) )?(map<\w+, ?[\w.]+>|[A-Za-z]\w*(\.[A-Za-z]\w*)*)$/
+
+const monitoring = ({ circuitOpen, deadLetters, errorRate, lag, latencyP99 }: Monitoring): void => {
   const at = "monitoring"
   if (errorRate !== undefined) {
     Check.number(where, `${at}.errorRate.percent`, errorRate.percent, { min: 0, max: 100 })
@@ -455,7 +555,7 @@ const monitoring = ({ errorRate, lag, latencyP99 }: Monitoring): void => {
     Check.number(where, `${at}.lag.messages`, lag.messages, { min: 0, integer: true })
   }
   if (lag?.age !== undefined) Check.millis(where, `${at}.lag.age`, lag.age)
-  for (const [name, rule] of Object.entries({ errorRate, latencyP99, lag })) {
+  for (const [name, rule] of Object.entries({ errorRate, latencyP99, lag, circuitOpen, deadLetters })) {
     if (rule?.severity !== undefined) Check.word(where, `${at}.${name}.severity`, rule.severity, severities)
   }
 }
