@@ -5,7 +5,8 @@ import { Findings, Markdown } from "effect-integration/document"
 import { Ordering } from "effect-integration/event"
 import { Authentication, StatusTable } from "effect-integration/http"
 import { ErrorAction, RetryPolicy } from "effect-integration/policy"
-import { breaker, channel, consumer, contract, design, ladder, readOnly, routes, saga } from "./parts.ts"
+import { Saga } from "effect-integration/saga"
+import { breaker, channel, consumer, contract, design, ladder, readOnly, routes, saga, Order } from "./parts.ts"
 
 interface Case {
   readonly id: string
@@ -652,6 +653,35 @@ describe("Findings", () => {
     assert.include(replay?.remedy, "30d 3m 11s")
     const single = withContract({ authentication: Authentication.bearer(Redacted.make("only")) })
     assert.include(find(single, "retries-multiply/billing/payments")?.message, "4 x 4 = 16 requests")
+  })
+
+  it("a saga asks for the keys of its steps, and of the time that it is down", () => {
+    const slow = [
+      saga((start) =>
+        start.parallel((group) => group.step("pay", { ...done, ...undo, retry: ladder("1 hour"), timeout: "1 minute" }))
+      )
+    ]
+    const keys = (keyRetention: "10919 seconds" | "182 minutes") =>
+      find(
+        design({
+          contracts: [{ contract: contract(), keyRetention }],
+          consumers: [],
+          channels: [],
+          sagas: slow,
+          rto: "2 hours"
+        }),
+        "key-retention-short/payments"
+      )
+    // Two attempts of a minute, an hour between them, and two hours down.
+    assert.isUndefined(keys("182 minutes"))
+    assert.include(keys("10919 seconds")?.message, "a step of place-order, 62 min, and downtime, 2 h")
+  })
+
+  it("the first step may be the one that cannot be undone", () => {
+    const first = Saga.make("place-order", { payload: Order, idempotencyKey: ({ orderId }) => orderId })
+      .step("ship", { ...done, irreversible: "gone" })
+      .step("mail", { ...done, ...undo })
+    assert.strictEqual(find(design({ sagas: [first] }), "irreversible-too-early/place-order")?.severity, "error")
   })
 
   it("nobody is to be told of what cannot happen", () => {
