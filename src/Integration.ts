@@ -31,6 +31,7 @@
 import * as DateTime from "effect/DateTime"
 import * as Duration from "effect/Duration"
 import * as Option from "effect/Option"
+import * as Predicate from "effect/Predicate"
 import type * as Channel from "./event/Channel.ts"
 import type * as Consumer from "./event/Consumer.ts"
 import type * as HttpContract from "./http/HttpContract.ts"
@@ -443,7 +444,7 @@ export const make = (name: string, options: Options): Integration => {
 
   const calls = contracts.length > 0
   const events = channels.length > 0
-  return {
+  const design: Integration = {
     ...options,
     name,
     kind: options.kind ?? (calls && events ? "bidirectional" : events ? "asynchronous" : "synchronous"),
@@ -464,11 +465,14 @@ export const make = (name: string, options: Options): Integration => {
     approvals: options.approvals ?? [],
     acknowledged: options.acknowledged ?? []
   }
+  // Known to `isIntegration`, and not printed.
+  return Object.defineProperty(design, TypeId, { value: TypeId, enumerable: false })
 }
 
 /** Whether a value is a design. @category guards @since 0.1.0 */
-export const isIntegration = (u: unknown): u is Integration =>
-  typeof u === "object" && u !== null && "name" in u && "contracts" in u && "channels" in u && "acknowledged" in u
+export const isIntegration = (u: unknown): u is Integration => Predicate.hasProperty(u, TypeId)
+
+const TypeId = "~effect-integration/Integration"
 
 const isContract = (each: HttpContract.Any | Contract): each is Contract =>
   typeof each === "object" && "contract" in each && "key" in each.contract

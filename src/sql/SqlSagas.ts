@@ -13,6 +13,8 @@
  *
  * **Gotchas**
  *
+ * - Each process with `layer` gets a share of all sagas of the database, so it must have the layers of all of them: one that
+ *   it does not know waits for it, and fails after a minute. A process that runs none takes `layerClient`.
  * - On PostgreSQL one connection of the pool is kept for locks, so the pool needs at least two.
  * - To start a saga is no part of a transaction, not even of one on the same database: publish an event with the outbox,
  *   and start the saga where it is consumed.
@@ -82,6 +84,22 @@ export interface Options {
  */
 export const layerWith = (
   options: Options
+): Layer.Layer<WorkflowEngine | SagaStore, MigrationError | SqlError, SqlClient.SqlClient> => build(options, true)
+
+/**
+ * The same, for a process that starts sagas, asks about them and decides what they wait for, and runs none: a web server
+ * whose workers are elsewhere, or the command of an operator. It needs no layers of sagas.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerClient = (
+  options: Options = {}
+): Layer.Layer<WorkflowEngine | SagaStore, MigrationError | SqlError, SqlClient.SqlClient> => build(options, false)
+
+const build = (
+  options: Options,
+  runs: boolean
 ): Layer.Layer<WorkflowEngine | SagaStore, MigrationError | SqlError, SqlClient.SqlClient> => {
   const where = "SqlSagas.layerWith"
   const takeover = Check.millis(where, "takeover", options.takeover ?? "15 seconds")
@@ -91,7 +109,7 @@ export const layerWith = (
   const config = Layer.sync(ShardingConfig.ShardingConfig, () => ({
     ...ShardingConfig.defaults,
     // Nobody connects to it: it tells the processes apart in the table of locks.
-    runnerAddress: Option.some(RunnerAddress.make(globalThis.crypto.randomUUID(), 1)),
+    runnerAddress: runs ? Option.some(RunnerAddress.make(globalThis.crypto.randomUUID(), 1)) : Option.none(),
     shardLockExpiration: Duration.millis(takeover),
     shardLockRefreshInterval: Duration.millis(takeover / 3),
     // Each is a lock to take, to renew and to give back.

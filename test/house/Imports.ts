@@ -27,6 +27,9 @@ export const order: Readonly<Record<string, ReadonlyArray<string>>> = {
   index: [...values, "Integration"]
 }
 
+/** Packages that only one folder may name, also where no other does yet. */
+const reserved: Readonly<Record<string, string>> = { "@effect/platform-node": "cli" }
+
 /** What stays usable in any runtime: nothing that is reachable from here may name a package other than `effect`. */
 const portable = (file: string): boolean =>
   file === "index.ts" || ["policy/", "http/", "event/", "saga/"].some((folder) => file.startsWith(folder))
@@ -99,6 +102,7 @@ export const violations = (imports: Imports, declared: ReadonlyArray<string>): R
   ...misplaced(imports),
   ...undeclared(imports, declared),
   ...scattered(imports),
+  ...trespassing(imports),
   ...heavyReach(imports),
   ...circles(fileGraph(imports)).map((circle) => `circle of files: ${circle.join(" -> ")}`),
   ...circles(unitGraph(fileGraph(imports))).map((circle) => `circle of folders: ${circle.join(" -> ")}`)
@@ -142,6 +146,14 @@ const scattered = (imports: Imports): ReadonlyArray<string> => {
     .filter(([, named]) => named.size > 1)
     .map(([name, named]) => `${name} is named in ${[...named].toSorted().join(" and ")}: one folder may name it`)
 }
+
+const trespassing = (imports: Imports): ReadonlyArray<string> =>
+  Array.from(imports).flatMap(([file, specifiers]) =>
+    specifiers.flatMap((specifier) => {
+      const owner = isRelative(specifier) ? undefined : reserved[packageOf(specifier)]
+      return owner === undefined || folderOf(file) === owner ? [] : [`${file}: only ${owner} may name ${specifier}`]
+    })
+  )
 
 const heavyReach = (imports: Imports): ReadonlyArray<string> => {
   const graph = fileGraph(imports)

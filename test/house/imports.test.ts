@@ -156,6 +156,11 @@ describe("the order of the house", () => {
       "@pact-foundation/pact is named in testing and testing/pact: one folder may name it"
     ],
     [
+      "a folder other than cli names the platform",
+      { "cli/main.ts": [], "monitoring/Server.ts": ["@effect/platform-node/NodeHttpServer"] },
+      "monitoring/Server.ts: only cli may name @effect/platform-node/NodeHttpServer"
+    ],
+    [
       "http names a builtin",
       { "http/Client.ts": ["node:crypto"] },
       "http/Client.ts may reach only effect: http/Client.ts -> node:crypto"

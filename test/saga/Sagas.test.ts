@@ -203,6 +203,31 @@ describe("a decision", () => {
   })
 
   it.live(
+    "can be waited for by a process that runs no sagas, and needs no process that does",
+    () => {
+      const { down, ran, saga } = switched("client")
+      return Effect.gen(function* () {
+        const file = yield* fixture.filename
+        const client = Layer.fresh(fixture.client(file))
+        // Nobody runs it yet, and nothing is lost.
+        const id = yield* Effect.provide(saga.start({ key: "1" }), client)
+        assert.deepStrictEqual(ran, [])
+        down.add("b").add("undo a")
+        yield* Effect.gen(function* () {
+          yield* fixture.liveUntilState(id, "stuck")
+          const joined = yield* Effect.provide(saga.execute({ key: "1" }), client)
+          assert.strictEqual(joined._tag, "Stuck")
+        }).pipe(fixture.restarted(file, saga))
+        // And the decision waits for whoever runs it next.
+        yield* Effect.provide(Sagas.resume(id, { reason: "repaired" }), client)
+        down.clear()
+        yield* fixture.liveUntilState(id, "rolledBack").pipe(fixture.restarted(file, saga))
+      })
+    },
+    60_000
+  )
+
+  it.live(
     "is made on SQLite by another process, which runs no sagas",
     () => {
       const { down, saga } = switched("remote")
@@ -214,7 +239,7 @@ describe("a decision", () => {
           yield* fixture.liveUntilState(id, "stuck")
           const exits = yield* Effect.all(
             [Sagas.resume(id, { reason: "one" }), Sagas.resume(id, { reason: "two" })].map((each) =>
-              Effect.exit(Effect.provide(each, fixture.on(fixture.sqlite(file))))
+              Effect.exit(Effect.provide(each, fixture.on(fixture.client(file))))
             ),
             { concurrency: 2 }
           )

@@ -23,6 +23,10 @@ export const filename = Effect.acquireRelease(
 export const sqlite = (file: string) =>
   SqlSagas.layerWith({ poll: "20 millis" }).pipe(Layer.provideMerge(Sqlite.layer({ filename: file })))
 
+/** The same for a process that runs no sagas. */
+export const client = (file: string) =>
+  SqlSagas.layerClient({ poll: "20 millis" }).pipe(Layer.provideMerge(Sqlite.layer({ filename: file })))
+
 /** An engine of its own, and who runs these sagas on it. */
 export const on = <A, E, R>(
   engine: Layer.Layer<A, E, R>,
