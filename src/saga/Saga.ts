@@ -232,7 +232,7 @@ export interface Saga<Name extends string, In extends Plain, Results, Signals, E
   ) => Effect.Effect<string, InvalidPayload | KeyReused | SagaStoreError, WorkflowEngine | SagaStore>
   /** The id of the saga with this idempotency key, started or not. */
   readonly idOf: (key: string) => Effect.Effect<string>
-  /** What has become of it; `None` while it runs, or where it is not known. The history knows of an end a moment earlier. */
+  /** What has become of it; `None` while it runs, or where it is not known. */
   readonly outcome: (
     id: string
   ) => Effect.Effect<

@@ -114,6 +114,8 @@ const build = (
     shardLockRefreshInterval: Duration.millis(takeover / 3),
     // Each is a lock to take, to renew and to give back.
     shardsPerGroup: 64,
+    // A saga that is handed over ends what it is at, and must not keep the others waiting for longer than one that died.
+    entityTerminationTimeout: Duration.millis(takeover),
     refreshAssignmentsInterval: Duration.millis(Math.min(1000, takeover / 3)),
     entityMessagePollInterval: Duration.millis(poll),
     entityReplyPollInterval: Duration.millis(Math.min(200, poll)),
@@ -121,7 +123,10 @@ const build = (
   }))
   const sharding = Sharding.layer.pipe(
     Layer.provideMerge(Runners.layerNoop),
-    Layer.provide([Layer.provide(shardLocks.layer, SqlRunnerStorage.layerWith({ prefix })), RunnerHealth.layerNoop]),
+    Layer.provide([
+      Layer.provide(shardLocks.layer(Duration.millis(takeover * 2)), SqlRunnerStorage.layerWith({ prefix })),
+      RunnerHealth.layerNoop
+    ]),
     Layer.provideMerge(SqlMessageStorage.layerWith({ prefix })),
     Layer.provide([config, Digest.layerWebCrypto])
   )

@@ -304,7 +304,8 @@ describeOwnRabbitMq("a broker that is killed with -9 under 200 messages a second
               Effect.gen(function* () {
                 const due = Math.floor((performance.now() - begun) / 5)
                 for (let more = due - sent; more > 0; more--) {
-                  publishing.push(yield* Effect.forkChild(one, { startImmediately: true }))
+                  // What is under way when the traffic ends shall go on.
+                  publishing.push(yield* Effect.forkScoped(one, { startImmediately: true }))
                 }
                 yield* Effect.sleep("5 millis")
               }),

@@ -41,6 +41,11 @@ const workflows = new Map<string, SagaWorkflow>()
 const apart = <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
   Effect.updateContext(self, (context: Context.Context<R>) => Context.omit(WorkflowInstance)(context as never) as never)
 
+const isOver = (result: Option.Option<Workflow.Result<unknown, unknown>>): boolean =>
+  Option.isSome(result) && result.value._tag === "Complete"
+
+const soon = Schedule.max([Schedule.spaced("20 millis"), Schedule.recurs(50)])
+
 /** The operations of a saga. */
 export const make = (definition: Definition) => {
   const saga = definition.name
@@ -117,13 +122,19 @@ export const make = (definition: Definition) => {
   })
 
   const outcome = Effect.fnUntraced(function* (id: string) {
-    const result = yield* asked("look a saga up")(apart(workflow.poll(id)))
+    const look = asked("look a saga up")(apart(workflow.poll(id)))
+    const store = yield* SagaStore.SagaStore
+    let result = yield* look
+    const instance = yield* store.find(id)
+    const state = Option.getOrUndefined(instance)?.state
+    if (!isOver(result) && state !== undefined && state !== "running" && state !== "stuck") {
+      // The history knows of an end a moment before the engine.
+      result = yield* Effect.repeat(look, { until: isOver, schedule: soon })
+    }
     if (Option.isSome(result) && result.value._tag === "Complete") {
       const text = yield* asked("look a saga up")(result.value.exit as Effect.Effect<string>)
       return Option.some({ ...(yield* outcomes.decode(definition, text)), id })
     }
-    const store = yield* SagaStore.SagaStore
-    const instance = yield* store.find(id)
     return Option.map(
       Option.filter(instance, ({ waiting }) => waiting.length > 0),
       stuckOutcome
