@@ -7,7 +7,8 @@ import * as Databases from "./kill/databases.ts"
 import * as Provider from "./kill/provider.ts"
 import * as Shared from "./kill/shared.ts"
 
-const work = 60
+/** How long a step takes, so that a saga is in the middle for a while. */
+const work = 200
 
 /** Two processes with 40 sagas, when they are in the middle of them. */
 const two = Effect.fnUntraced(function* (databases: Databases.Databases) {
@@ -43,10 +44,15 @@ const suite = (where: string, databases: Effect.Effect<Databases.Databases, Serv
   it.live("finish the sagas of one that is killed", () =>
     Effect.gen(function* () {
       const { one, orders, other, provider, view } = yield* two(yield* databases)
+      yield* until(Effect.sync(() => Shared.unfinished(provider, orders, one.pid).length >= 3))
       yield* one.kill
+      const left = Shared.unfinished(provider, orders, one.pid)
+      assert.isAbove(left.length, 0, "it was at work when it was killed")
       yield* other.whileAlive(view.ended(orders))
       report("a process killed", where, provider, orders)
       yield* Shared.verify(orders, provider, view.list)
+      // What it was at was ended by the other. Where only the last answer was left to store, there was nothing more to ask.
+      assert.isAbove(Shared.handedOver(provider, left), 0)
       // What was under way, one step of a saga each, at most.
       assert.isAtMost(Shared.repeated(provider, orders), orders.length)
       yield* other.stop

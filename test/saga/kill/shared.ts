@@ -114,6 +114,13 @@ const effectsOf = (variant: Orders[number]["variant"], undoesFive: boolean): Rea
 export const done = (provider: Provider, orders: Orders): number =>
   orders.reduce((sum, { order }) => sum + provider.doneFor(order).effects.length, 0)
 
+/** Orders that a process was the last to work on, and that have effects to come. */
+export const unfinished = (provider: Provider, orders: Orders, pid: number): Orders =>
+  orders.filter(({ order, variant }) => {
+    const { effects, processes } = provider.doneFor(order)
+    return Array.from(processes).at(-1) === pid && effects.length < effectsOf(variant, false).length
+  })
+
 /** Orders that more than one process worked on. */
 export const handedOver = (provider: Provider, orders: Orders): number =>
   orders.filter(({ order }) => provider.doneFor(order).processes.size > 1).length
