@@ -46,25 +46,216 @@ export const Attribute = {
 } as const
 
 /**
- * What a metric is called, by what it counts. `{name}` stands for the integration.
+ * What a metric is about: `{name}` in its name is the name of that.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Subject = "contract" | "channel" | "consumer" | "saga" | "outbox" | "probe" | "design"
+
+/**
+ * A metric of the catalogue.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Metered {
+  readonly name: string
+  readonly kind: "counter" | "gauge" | "histogram"
+  readonly of: Subject
+  /** The one label that its series differ in. Its values are bounded. */
+  readonly label?: string
+  readonly unit?: "percent" | "milliseconds" | "seconds"
+  readonly description: string
+}
+
+/**
+ * Every metric that is recorded (section 7.1). `{name}` stands for what it is about.
  *
  * @category names
  * @since 0.1.0
  */
-export const MetricName = {
-  requests: "integration_{name}_requests_total",
-  latency: "integration_{name}_latency_ms",
-  attempts: "integration_{name}_attempts_total",
-  retries: "integration_{name}_retries_total",
-  circuitOpen: "integration_{name}_circuit_open",
-  circuitOpenings: "integration_{name}_circuit_openings_total",
-  rateLimitWait: "integration_{name}_rate_limit_waits_total",
-  tokenRefreshes: "integration_{name}_token_refreshes_total",
-  deliveries: "integration_{name}_deliveries_total",
-  handlingTime: "integration_{name}_handling_ms",
-  paused: "integration_{name}_consumer_paused",
-  published: "integration_{name}_published_total"
-} as const
+export const catalogue = {
+  requests: {
+    name: "integration_{name}_requests_total",
+    kind: "counter",
+    of: "contract",
+    label: "outcome",
+    description: "Logical calls by outcome: success, or the tag of the error"
+  },
+  errorRate: {
+    name: "integration_{name}_error_rate",
+    kind: "gauge",
+    of: "contract",
+    unit: "percent",
+    description: "Share of the logical calls of the last minute that did not succeed"
+  },
+  latencyP99: {
+    name: "integration_{name}_latency_p99_ms",
+    kind: "gauge",
+    of: "contract",
+    unit: "milliseconds",
+    description: "What 99 of 100 logical calls of the last minute took at most"
+  },
+  latency: {
+    name: "integration_{name}_latency_ms",
+    kind: "histogram",
+    of: "contract",
+    unit: "milliseconds",
+    description: "Duration of logical calls, retries and waits included"
+  },
+  attempts: {
+    name: "integration_{name}_attempts_total",
+    kind: "counter",
+    of: "contract",
+    description: "Requests sent, retries included"
+  },
+  retries: {
+    name: "integration_{name}_retries_total",
+    kind: "counter",
+    of: "contract",
+    label: "reason",
+    description: "Attempts made again by reason"
+  },
+  circuitOpen: {
+    name: "integration_{name}_circuit_open",
+    kind: "gauge",
+    of: "contract",
+    description: "1 while any circuit of the integration is not closed"
+  },
+  circuitOpenings: {
+    name: "integration_{name}_circuit_openings_total",
+    kind: "counter",
+    of: "contract",
+    description: "Times the closed circuit opened"
+  },
+  rateLimitWait: {
+    name: "integration_{name}_rate_limit_waits_total",
+    kind: "counter",
+    of: "contract",
+    description: "Calls that waited for the rate limit"
+  },
+  tokenRefreshes: {
+    name: "integration_{name}_token_refreshes_total",
+    kind: "counter",
+    of: "contract",
+    label: "outcome",
+    description: "Requests to the token endpoint by outcome"
+  },
+  notices: {
+    name: "integration_{name}_notices_total",
+    kind: "counter",
+    of: "contract",
+    label: "kind",
+    description: "Errors whose action alerts engineering (alert) or escalates (escalate)"
+  },
+  published: {
+    name: "integration_{name}_published_total",
+    kind: "counter",
+    of: "channel",
+    label: "outcome",
+    description: "Events published by outcome"
+  },
+  deliveries: {
+    name: "integration_{name}_deliveries_total",
+    kind: "counter",
+    of: "consumer",
+    label: "outcome",
+    description: "Deliveries by what became of them; duplicates that were skipped are among them"
+  },
+  handlingTime: {
+    name: "integration_{name}_handling_ms",
+    kind: "histogram",
+    of: "consumer",
+    unit: "milliseconds",
+    description: "Duration of handlers"
+  },
+  paused: {
+    name: "integration_{name}_consumer_paused",
+    kind: "gauge",
+    of: "consumer",
+    description: "1 while a consumer takes no messages"
+  },
+  deadLetters: {
+    name: "integration_{name}_dlq_depth",
+    kind: "gauge",
+    of: "consumer",
+    description: "Messages among the dead letters of the group"
+  },
+  lag: {
+    name: "integration_{name}_consumer_lag",
+    kind: "gauge",
+    of: "consumer",
+    description: "Messages of the group that are not settled: those that wait, and those that wait for their delay"
+  },
+  lagAge: {
+    name: "integration_{name}_consumer_lag_seconds",
+    kind: "gauge",
+    of: "consumer",
+    unit: "seconds",
+    description: "Age of the oldest message that is not settled"
+  },
+  sagas: {
+    name: "integration_{name}_sagas_total",
+    kind: "counter",
+    of: "saga",
+    label: "outcome",
+    description: "Sagas by how they ended"
+  },
+  sagasStuck: {
+    name: "integration_{name}_sagas_stuck",
+    kind: "gauge",
+    of: "saga",
+    description: "Sagas that wait for an operator"
+  },
+  outboxPending: {
+    name: "integration_{name}_outbox_pending",
+    kind: "gauge",
+    of: "outbox",
+    description: "Events of the channel that are stored and not published"
+  },
+  outboxAge: {
+    name: "integration_{name}_outbox_age_seconds",
+    kind: "gauge",
+    of: "outbox",
+    unit: "seconds",
+    description: "Age of the oldest event of the channel that is stored and not published"
+  },
+  probes: {
+    name: "integration_{name}_probes_total",
+    kind: "counter",
+    of: "probe",
+    label: "outcome",
+    description: "Synthetic probes by outcome: success, or the tag of the error"
+  },
+  probeSuccess: {
+    name: "integration_{name}_probe_success",
+    kind: "gauge",
+    of: "probe",
+    description: "1 when the last synthetic probe succeeded"
+  },
+  probeDuration: {
+    name: "integration_{name}_probe_duration_ms",
+    kind: "gauge",
+    of: "probe",
+    unit: "milliseconds",
+    description: "Duration of the last synthetic probe"
+  },
+  alerts: {
+    name: "integration_{name}_alerts_total",
+    kind: "counter",
+    of: "design",
+    label: "outcome",
+    description:
+      "Messages of alerts by what became of them: delivered, or the tag of the error of one that is tried again"
+  }
+} as const satisfies Readonly<Record<string, Metered>>
+
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export type MetricName = keyof typeof catalogue
 
 /**
  * Makes a name legal in a Prometheus metric: every run of other characters than letters and digits becomes one `_`.
@@ -84,8 +275,8 @@ export const legalName = (name: string): string =>
  * @category names
  * @since 0.1.0
  */
-export const metricName = (metric: keyof typeof MetricName, name: string): string =>
-  MetricName[metric].replace("{name}", legalName(name))
+export const metricName = (metric: MetricName, name: string): string =>
+  catalogue[metric].name.replace("{name}", legalName(name))
 
 const latencyBoundaries = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 20_000, 60_000]
 const maximumLabels = 64
@@ -222,7 +413,7 @@ export const recorder = (name: string): Recorder => {
 }
 
 const make = (name: string): Recorder => {
-  const id = (metric: keyof typeof MetricName) => metricName(metric, name)
+  const id = (metric: MetricName) => metricName(metric, name)
   const requests = new LabelledCounter(id("requests"), "Logical calls by outcome", "outcome")
   const retries = new LabelledCounter(id("retries"), "Attempts made again by reason", "reason")
   const tokens = new LabelledCounter(id("tokenRefreshes"), "Requests to the token endpoint by outcome", "outcome")

@@ -40,27 +40,24 @@ const upper = (severity: Integration.Severity | undefined, otherwise: Integratio
 
 const none = "—"
 
-/** A series that a query makes of others has the name that the template gives it. */
-const named = (name: string, suffix: string): string => `integration_${Telemetry.legalName(name)}_${suffix}`
-
 const ofContract = (
   { monitoring }: Integration.Integration,
   { contract }: Integration.Contract
 ): ReadonlyArray<Row> => {
   const { key } = contract
-  const metric = (name: keyof typeof Telemetry.MetricName): Blocks.Line => [code(Telemetry.metricName(name, key))]
+  const metric = (name: Telemetry.MetricName): Blocks.Line => [code(Telemetry.metricName(name, key))]
   const { circuitOpen, errorRate, latencyP99 } = monitoring ?? {}
   return [
     [metric("requests"), "Counter", none, none, "recorded, by outcome"],
     [
-      [code(named(key, "error_rate"))],
+      [code(Telemetry.metricName("errorRate", key))],
       "Gauge",
       errorRate === undefined ? Blocks.notGiven : `> ${errorRate.percent}% for ${time(errorRate.for ?? "5 minutes")}`,
       upper(errorRate?.severity, "high"),
       Blocks.joined(["share of ", metric("requests"), " whose outcome is not success"], "")
     ],
     [
-      [code(named(key, "latency_p99_ms"))],
+      [code(Telemetry.metricName("latencyP99", key))],
       "Histogram",
       latencyP99 === undefined
         ? Blocks.notGiven
@@ -93,16 +90,22 @@ const ofChannel = ({ channel }: Integration.Topic): Row => [
 ]
 
 const ofConsumer = ({ monitoring }: Integration.Integration, name: string): ReadonlyArray<Row> => {
-  const metric = (metric: keyof typeof Telemetry.MetricName): Blocks.Line => [code(Telemetry.metricName(metric, name))]
+  const metric = (metric: Telemetry.MetricName): Blocks.Line => [code(Telemetry.metricName(metric, name))]
   const { deadLetters, lag } = monitoring ?? {}
   const limits = [
     ...(lag?.messages === undefined ? [] : [`${lag.messages} messages`]),
     ...(lag?.age === undefined ? [] : [`${time(lag.age)} old`])
   ]
   return [
-    [[code(named(name, "dlq_depth"))], "Gauge", "> 0", upper(deadLetters?.severity, "high"), "asked of the broker"],
     [
-      [code(named(name, "consumer_lag"))],
+      [code(Telemetry.metricName("deadLetters", name))],
+      "Gauge",
+      "> 0",
+      upper(deadLetters?.severity, "high"),
+      "asked of the broker"
+    ],
+    [
+      [code(Telemetry.metricName("lag", name))],
       "Gauge",
       limits.length === 0 ? Blocks.notGiven : `> ${limits.join(" or > ")}`,
       upper(lag?.severity, "high"),
