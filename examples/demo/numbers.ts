@@ -4,7 +4,7 @@
 import { Effect, Metric } from "effect"
 import { Telemetry } from "effect-integration"
 
-type Counter = keyof typeof Telemetry.MetricName
+type Counter = Telemetry.MetricName
 
 /** The series of a counter, by the value of its label. */
 const reader = (integration: string, label: string) =>
