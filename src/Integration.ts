@@ -59,6 +59,8 @@ export const conditions = [
   "latency",
   "consumer lag",
   "saga stuck",
+  "outbox age",
+  "probe failed",
   "engineering",
   "escalation"
 ] as const
@@ -205,8 +207,26 @@ export interface Monitoring {
   readonly circuitOpen?: { readonly severity?: Severity }
   /** Default: high. */
   readonly deadLetters?: { readonly severity?: Severity }
+  /** Of the oldest event that is stored in the outbox and not published. Severity: high. */
+  readonly outboxAge?: { readonly limit: Duration.Input; readonly severity?: Severity }
+  /** Default: high. */
+  readonly sagaStuck?: { readonly severity?: Severity }
+  /** Default: high. */
+  readonly probeFailed?: { readonly severity?: Severity }
   /** Where the metrics are looked at. */
   readonly dashboard?: string
+}
+
+/**
+ * A synthetic probe that runs in production (section 6.2), as `SyntheticProbe` of `effect-integration/monitoring` makes
+ * them.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Probe {
+  readonly name: string
+  readonly every: Duration.Input
 }
 
 /**
@@ -294,6 +314,7 @@ export interface Options {
   readonly environments?: ReadonlyArray<Environment>
   readonly scenarios?: { readonly happy?: ReadonlyArray<Scenario>; readonly error?: ReadonlyArray<Scenario> }
   readonly monitoring?: Monitoring
+  readonly probes?: ReadonlyArray<Probe>
   readonly tracing?: { readonly tool?: string; readonly dashboard?: string }
   readonly alerts?: ReadonlyArray<Route>
   readonly approvals?: ReadonlyArray<Approval>
@@ -321,6 +342,7 @@ export interface Integration extends Omit<
   | "consistency"
   | "environments"
   | "scenarios"
+  | "probes"
   | "alerts"
   | "approvals"
   | "acknowledged"
@@ -341,6 +363,7 @@ export interface Integration extends Omit<
   readonly consistency: ReadonlyArray<Consistency>
   readonly environments: ReadonlyArray<Environment>
   readonly scenarios: { readonly happy: ReadonlyArray<Scenario>; readonly error: ReadonlyArray<Scenario> }
+  readonly probes: ReadonlyArray<Probe>
   readonly alerts: ReadonlyArray<Route>
   readonly approvals: ReadonlyArray<Approval>
   readonly acknowledged: ReadonlyArray<Acknowledged>
@@ -424,6 +447,11 @@ export const make = (name: string, options: Options): Integration => {
     }
   }
   monitoring(options.monitoring ?? {})
+  for (const [at, probe] of (options.probes ?? []).entries()) {
+    text(`probes[${at}].name`, probe.name)
+    Check.millis(where, `probes[${at}].every`, probe.every)
+  }
+  unique("probes", options.probes ?? [], (probe) => probe.name)
   texts("tracing.", options.tracing ?? {}, ["tool", "dashboard"])
   for (const [at, route] of (options.alerts ?? []).entries()) {
     Check.word(where, `alerts[${at}].condition`, route.condition, conditions)
@@ -461,6 +489,7 @@ export const make = (name: string, options: Options): Integration => {
     consistency: options.consistency ?? [],
     environments: options.environments ?? [],
     scenarios: { happy: options.scenarios?.happy ?? [], error: options.scenarios?.error ?? [] },
+    probes: options.probes ?? [],
     alerts: options.alerts ?? [],
     approvals: options.approvals ?? [],
     acknowledged: options.acknowledged ?? []
@@ -545,8 +574,10 @@ const grpc = (at: string, { direction, messages, methods, name, service }: GrpcS
 const typeName = /^[A-Za-z]\w*(\.[A-Za-z]\w*)*$/
 const fieldType = /^((repeated|optional) )?(map<\w+, ?[\w.]+>|[A-Za-z]\w*(\.[A-Za-z]\w*)*)$/
 
-const monitoring = ({ circuitOpen, deadLetters, errorRate, lag, latencyP99 }: Monitoring): void => {
+const monitoring = (given: Monitoring): void => {
+  const { circuitOpen, deadLetters, errorRate, lag, latencyP99, outboxAge, probeFailed, sagaStuck } = given
   const at = "monitoring"
+  if (outboxAge !== undefined) Check.millis(where, `${at}.outboxAge.limit`, outboxAge.limit)
   if (errorRate !== undefined) {
     Check.number(where, `${at}.errorRate.percent`, errorRate.percent, { min: 0, max: 100 })
     if (errorRate.for !== undefined) Check.millis(where, `${at}.errorRate.for`, errorRate.for)
@@ -559,7 +590,8 @@ const monitoring = ({ circuitOpen, deadLetters, errorRate, lag, latencyP99 }: Mo
     Check.number(where, `${at}.lag.messages`, lag.messages, { min: 0, integer: true })
   }
   if (lag?.age !== undefined) Check.millis(where, `${at}.lag.age`, lag.age)
-  for (const [name, rule] of Object.entries({ errorRate, latencyP99, lag, circuitOpen, deadLetters })) {
+  const rules = { errorRate, latencyP99, lag, circuitOpen, deadLetters, outboxAge, probeFailed, sagaStuck }
+  for (const [name, rule] of Object.entries(rules)) {
     if (rule?.severity !== undefined) Check.word(where, `${at}.${name}.severity`, rule.severity, severities)
   }
 }

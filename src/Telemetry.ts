@@ -51,7 +51,7 @@ export const Attribute = {
  * @category models
  * @since 0.1.0
  */
-export type Subject = "contract" | "channel" | "consumer" | "saga" | "outbox" | "probe" | "design"
+export type Subject = "contract" | "channel" | "consumer" | "saga" | "probe" | "design" | "any"
 
 /**
  * A metric of the catalogue.
@@ -145,7 +145,7 @@ export const catalogue = {
   notices: {
     name: "integration_{name}_notices_total",
     kind: "counter",
-    of: "contract",
+    of: "any",
     label: "kind",
     description: "Errors whose action alerts engineering (alert) or escalates (escalate)"
   },
@@ -211,13 +211,13 @@ export const catalogue = {
   outboxPending: {
     name: "integration_{name}_outbox_pending",
     kind: "gauge",
-    of: "outbox",
+    of: "channel",
     description: "Events of the channel that are stored and not published"
   },
   outboxAge: {
     name: "integration_{name}_outbox_age_seconds",
     kind: "gauge",
-    of: "outbox",
+    of: "channel",
     unit: "seconds",
     description: "Age of the oldest event of the channel that is stored and not published"
   },

@@ -344,7 +344,8 @@ describe("what runs is what is printed", () => {
     assert.deepStrictEqual(after({ sagas: [], contracts: [{ ...first!, callers: ["billing", "order-status"] }] }), [
       of(""),
       "5. Data Consistency Patterns > 5.2 Saga Pattern (if used for distributed transactions)",
-      "5. Data Consistency Patterns > 5.2 Saga Pattern (if used for distributed transactions) > Saga: place-order"
+      "5. Data Consistency Patterns > 5.2 Saga Pattern (if used for distributed transactions) > Saga: place-order",
+      metrics
     ])
   })
 

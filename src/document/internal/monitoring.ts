@@ -13,8 +13,10 @@ export const monitoring = (design: Integration.Integration): ReadonlyArray<Block
     ["Metric", "Type", "Alert Condition", "Severity", "Where it comes from"],
     [
       ...design.contracts.flatMap((each) => ofContract(design, each)),
-      ...design.channels.map(ofChannel),
-      ...design.consumers.flatMap((consumer) => ofConsumer(design, consumer.name))
+      ...design.channels.flatMap((topic) => ofChannel(design, topic)),
+      ...design.consumers.flatMap((consumer) => ofConsumer(design, consumer.name)),
+      ...design.sagas.flatMap((saga) => ofSaga(design, saga.name)),
+      ...design.probes.flatMap((probe) => ofProbe(design, probe))
     ]
   ),
   Blocks.lines(Blocks.field("Dashboard", design.monitoring?.dashboard)),
@@ -54,16 +56,16 @@ const ofContract = (
       "Gauge",
       errorRate === undefined ? Blocks.notGiven : `> ${errorRate.percent}% for ${time(errorRate.for ?? "5 minutes")}`,
       upper(errorRate?.severity, "high"),
-      Blocks.joined(["share of ", metric("requests"), " whose outcome is not success"], "")
+      Blocks.joined(["share of ", metric("requests"), " of the last minute whose outcome is not success"], "")
     ],
     [
       [code(Telemetry.metricName("latencyP99", key))],
-      "Histogram",
+      "Gauge",
       latencyP99 === undefined
         ? Blocks.notGiven
         : `> ${Blocks.milliseconds(latencyP99.limit)} for ${time(latencyP99.for ?? "5 minutes")}`,
       upper(latencyP99?.severity, "medium"),
-      Blocks.joined(["quantile 0.99 of ", metric("latency")], "")
+      Blocks.joined(["quantile 0.99 of ", metric("latency"), " in the last minute"], "")
     ],
     [metric("latency"), "Histogram", none, none, "recorded, retries and waits included"],
     [metric("attempts"), "Counter", none, none, "recorded, retries included"],
@@ -81,12 +83,45 @@ const ofContract = (
   ]
 }
 
-const ofChannel = ({ channel }: Integration.Topic): Row => [
-  [code(Telemetry.metricName("published", channel.name))],
-  "Counter",
-  none,
-  none,
-  "recorded, by outcome"
+const ofChannel = ({ monitoring }: Integration.Integration, { channel }: Integration.Topic): ReadonlyArray<Row> => {
+  const metric = (metric: Telemetry.MetricName): Blocks.Line => [code(Telemetry.metricName(metric, channel.name))]
+  const { outboxAge } = monitoring ?? {}
+  return [
+    [metric("published"), "Counter", none, none, "recorded, by outcome"],
+    ...(outboxAge === undefined
+      ? []
+      : [
+          [
+            metric("outboxAge"),
+            "Gauge",
+            `> ${time(outboxAge.limit)}`,
+            upper(outboxAge.severity, "high"),
+            "asked of the outbox"
+          ]
+        ])
+  ]
+}
+
+const ofSaga = ({ monitoring }: Integration.Integration, name: string): ReadonlyArray<Row> => [
+  [[code(Telemetry.metricName("sagas", name))], "Counter", none, none, "recorded, by outcome"],
+  [
+    [code(Telemetry.metricName("sagasStuck", name))],
+    "Gauge",
+    "> 0",
+    upper(monitoring?.sagaStuck?.severity, "high"),
+    "asked of the store of the sagas"
+  ]
+]
+
+const ofProbe = ({ monitoring }: Integration.Integration, { every, name }: Integration.Probe): ReadonlyArray<Row> => [
+  [
+    [code(Telemetry.metricName("probeSuccess", name))],
+    "Gauge",
+    "== 0",
+    upper(monitoring?.probeFailed?.severity, "high"),
+    `recorded by the synthetic probe, every ${time(every)}`
+  ],
+  [[code(Telemetry.metricName("probeDuration", name))], "Gauge", none, none, "recorded by the synthetic probe"]
 ]
 
 const ofConsumer = ({ monitoring }: Integration.Integration, name: string): ReadonlyArray<Row> => {
@@ -132,7 +167,7 @@ const tracing = ({ environments, tracing }: Integration.Integration): ReadonlyAr
 
 /** A condition in the words of the template. */
 const conditionOf = (design: Integration.Integration, condition: Integration.Condition): string => {
-  const { errorRate, lag, latencyP99 } = design.monitoring ?? {}
+  const { errorRate, lag, latencyP99, outboxAge } = design.monitoring ?? {}
   switch (condition) {
     case "circuit open":
       return "Circuit breaker open"
@@ -148,6 +183,12 @@ const conditionOf = (design: Integration.Integration, condition: Integration.Con
         : `Consumer lag > ${lag?.messages ?? ""}${lag?.messages !== undefined && lag?.age !== undefined ? " or " : ""}${lag?.age === undefined ? "" : time(lag.age)}`
     case "saga stuck":
       return "Saga stuck"
+    case "outbox age":
+      return outboxAge === undefined
+        ? `Outbox older than ${Blocks.notGiven}`
+        : `Oldest unpublished event > ${time(outboxAge.limit)}`
+    case "probe failed":
+      return "Synthetic probe failed"
     case "engineering":
       return "An error whose action alerts engineering"
     case "escalation":

@@ -17,6 +17,13 @@ export const testing = (design: Integration.Integration): ReadonlyArray<Blocks.B
     ["Environment", "Purpose", "Trigger"],
     design.environments.map(({ name, purpose, trigger }) => [name, purpose, trigger])
   ),
+  ...(design.probes.length === 0
+    ? []
+    : [
+        lines([
+          `Synthetic probes: ${design.probes.map(({ every, name }) => `${name} every ${Blocks.time(every)}`).join(", ")}`
+        ])
+      ]),
   heading(3, "6.3 Test Scenarios"),
   lines([strong("Happy path:")]),
   list(scenarios(design.scenarios.happy)),

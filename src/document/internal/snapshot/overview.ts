@@ -32,6 +32,7 @@ export const overviewOf = (design: Integration.Integration): typeof Overview.Typ
     environments: Object.fromEntries(environments.map(({ name, ...each }) => [name, each])),
     scenarios,
     monitoring: monitoring ?? {},
+    probes: Object.fromEntries(design.probes.map(({ every, name }) => [name, { every }])),
     tracing: design.tracing ?? {},
     alerts: Object.fromEntries(
       [...new Set(alerts.map(({ condition }) => condition))].map((condition) => [
@@ -46,7 +47,7 @@ export const overviewOf = (design: Integration.Integration): typeof Overview.Typ
 }
 
 /** Fields of the design that are times: the only ones that are not plain already. */
-const times = new Set(["rto", "rpo", "acceptableLag", "for", "limit", "age", "investigateWithin"])
+const times = new Set(["rto", "rpo", "acceptableLag", "every", "for", "limit", "age", "investigateWithin"])
 
 const json = (value: unknown): Schema.Json => {
   if (Array.isArray(value)) return value.map(json)
