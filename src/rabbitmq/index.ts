@@ -3,4 +3,5 @@
  *
  * @since 0.1.0
  */
+export * as Queues from "./Queues.ts"
 export * as RabbitMqBroker from "./RabbitMqBroker.ts"

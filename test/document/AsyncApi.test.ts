@@ -2,18 +2,16 @@ import { Parser } from "@asyncapi/parser"
 import { assert, describe, it } from "@effect/vitest"
 import { Ajv } from "ajv"
 import { Effect, Schema } from "effect"
-import { design as ordersDesign, Order } from "../../examples/demo/orders.ts"
-import { Payments } from "../../examples/demo/payments.ts"
 import { AsyncApi } from "../../src/document/index.ts"
 import * as Integration from "../../src/Integration.ts"
-import * as Topology from "../../src/rabbitmq/internal/topology.ts"
+import { Queues } from "../../src/rabbitmq/index.ts"
+import { channel, consumer, Order, Payments } from "./charging.ts"
 import * as Hostile from "./hostileApis.ts"
 
-const orders = ordersDesign("")
 const demoDesign = Integration.make("orders-to-payments", {
   contracts: [Payments],
-  channels: [{ channel: orders.channel, producer: "order-service" }],
-  consumers: [orders.consumer]
+  channels: [{ channel, producer: "order-service" }],
+  consumers: [consumer]
 })
 
 type Dynamic = any
@@ -100,7 +98,7 @@ describe("channels", () => {
       for (const { channel } of design.channels) {
         const { address, bindings } = document.channels[channel.name]
         for (let partition = 0; partition < channel.partitions; partition++) {
-          const { exchange, routingKey } = Topology.routeOf(channel, partition)
+          const { exchange, routingKey } = Queues.routeOf(channel, partition)
           assert.strictEqual(filled(address, partition), routingKey)
           assert.strictEqual(bindings.amqp.exchange?.name ?? "", exchange)
         }
@@ -110,13 +108,13 @@ describe("channels", () => {
         ]
         for (const group of groups) {
           const consumed = document.channels[`${channel.name}:${group}`]
-          const queues = Topology.queuesOf(channel, group)
+          const queues = Queues.queuesOf(channel, group)
           assert.deepStrictEqual(
             queues.map((_, partition) => filled(consumed.address, partition)),
             queues
           )
           assert.strictEqual(consumed.bindings.amqp.queue.name, queues.length === 1 ? queues[0] : undefined)
-          assert.strictEqual(consumed["x-dead-letters"].queue, Topology.deadQueueOf(channel, group))
+          assert.strictEqual(consumed["x-dead-letters"].queue, Queues.deadQueueOf(channel, group))
           checked++
         }
       }

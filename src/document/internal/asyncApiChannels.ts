@@ -1,6 +1,7 @@
 import * as Duration from "effect/Duration"
 import type * as Schema from "effect/Schema"
 import type * as Channel from "../../event/Channel.ts"
+import * as Queues from "../../rabbitmq/Queues.ts"
 
 type JsonObject = Schema.JsonObject
 
@@ -44,22 +45,20 @@ const partition = ({ partitions }: Channel.Any): JsonObject =>
 /** Where is published: the address is the routing key, or the queue where it goes to one that others have declared. */
 export const publishedAt = (channel: Channel.Any): JsonObject => {
   const { existing, partitions } = channel
-  if (existing === undefined) {
-    return {
-      address: partitions === 1 ? "0" : "{partition}",
-      ...partition(channel),
-      bindings: exchange(channel.name, true)
-    }
+  const route = Queues.routeOf(channel, 0)
+  if (route.exchange === "") return { address: route.routingKey, bindings: queue(route.routingKey, false) }
+  return {
+    address: partitions === 1 ? route.routingKey : "{partition}",
+    ...partition(channel),
+    bindings: exchange(route.exchange, existing === undefined)
   }
-  if (existing.exchange === undefined) return { address: existing.queue, bindings: queue(existing.queue, false) }
-  return { address: existing.routingKey ?? "", bindings: exchange(existing.exchange, false) }
 }
 
 /** The queues of a group. */
 export const consumedAt = (channel: Channel.Any, group: string): JsonObject => {
   const { deadLetters, existing, partitions, retention } = channel
-  const base = `${existing?.queue ?? channel.name}.${group}`
-  const name = existing?.queue ?? (partitions === 1 ? base : `${base}.{partition}`)
+  const [first] = Queues.queuesOf(channel, group)
+  const name = partitions === 1 ? first! : `${Queues.baseOf(channel, group)}.{partition}`
   return {
     address: name,
     ...partition(channel),
@@ -69,7 +68,7 @@ export const consumedAt = (channel: Channel.Any, group: string): JsonObject => {
       ...(retention.maxMessages === undefined ? undefined : { maxMessages: retention.maxMessages })
     },
     "x-dead-letters": {
-      queue: `${base}.dead`,
+      queue: Queues.deadQueueOf(channel, group),
       ...(deadLetters.maxAge === undefined ? undefined : { maxAge: Duration.toMillis(deadLetters.maxAge) })
     }
   }

@@ -2,22 +2,6 @@ import type * as Consumer from "../../event/Consumer.ts"
 import type * as Channel from "../../event/Channel.ts"
 import type * as Integration from "../../Integration.ts"
 
-/**
- * The queues that RabbitMQ has for a channel. A second hand of `rabbitmq/internal/topology.ts`, since the document loads no
- * driver; a test compares the two.
- */
-const baseOf = (channel: Channel.Any, group: string): string => `${channel.existing?.queue ?? channel.name}.${group}`
-
-export const queuesOf = (channel: Channel.Any, group: string): ReadonlyArray<string> => {
-  if (channel.existing !== undefined) return [channel.existing.queue]
-  const base = baseOf(channel, group)
-  return channel.partitions === 1
-    ? [base]
-    : Array.from({ length: channel.partitions }, (_, partition) => `${base}.${partition}`)
-}
-
-export const deadQueueOf = (channel: Channel.Any, group: string): string => `${baseOf(channel, group)}.dead`
-
 /** Several queues by the first and the last. */
 export const rangeOf = (queues: ReadonlyArray<string>): string =>
   queues.length === 1 ? queues[0]! : `${queues[0]} to .${queues.length - 1}`

@@ -6,6 +6,7 @@ import type * as Scope from "effect/Scope"
 import * as Broker from "../../event/Broker.ts"
 import { BrokerUnavailable } from "../../event/BrokerError.ts"
 import * as Channel from "../../event/Channel.ts"
+import { routeOf } from "../Queues.ts"
 import * as connection from "./connection.ts"
 import type { Core } from "./core.ts"
 import { deadLetters, depth } from "./deadLetters.ts"
@@ -14,7 +15,6 @@ import { type Plan, Plans } from "./plan.ts"
 import { Publisher } from "./publisher.ts"
 import type { Settings } from "./settings.ts"
 import { subscribe } from "./subscription.ts"
-import { routeOf } from "./topology.ts"
 import { encode } from "./wire.ts"
 
 /** Two connections, and what works on them. */
@@ -67,6 +67,7 @@ export const make = Effect.fnUntraced(function* (
 
   return Broker.Broker.of({
     binding: "amqp",
+    system: "rabbitmq",
     publish: (channel, message) => {
       const target = targetsOf(channel)[Channel.partitionOf(channel, message.key)]!
       return publisher.publish(target, () => encode(message, { copy: false, user: settings.user() }))

@@ -4,10 +4,10 @@ import type * as Broker from "../../event/Broker.ts"
 import { type BrokerError, BrokerUnavailable, type PublishError } from "../../event/BrokerError.ts"
 import * as Channel from "../../event/Channel.ts"
 import type { Message } from "../../event/Message.ts"
+import * as Queues from "../Queues.ts"
 import type { Core } from "./core.ts"
 import * as link from "./link.ts"
 import { mismatchOf } from "./plan.ts"
-import * as topology from "./topology.ts"
 import { decode, encode } from "./wire.ts"
 
 const failed = (core: Core, operation: string, queue: string, failure: link.Failure): BrokerError => {
@@ -25,7 +25,7 @@ const connected = (core: Core, operation: string): Effect.Effect<link.Link, Brok
   })
 
 export const deadLetters = (core: Core, { channel, group }: Broker.Group): Broker.DeadLetterQueue => {
-  const queue = topology.deadQueueOf(channel, group)
+  const queue = Queues.deadQueueOf(channel, group)
   const plan = core.plans.group(channel, group)
   const operation = `visit ${queue}`
   const unavailable = (failure: link.Failure) => failed(core, operation, queue, failure)
@@ -87,11 +87,11 @@ export const deadLetters = (core: Core, { channel, group }: Broker.Group): Broke
       const raw = yield* Effect.mapError(fetch(opened), unavailable)
       if (raw === false) break
       shown++
-      const verdict = yield* visitor(decode(raw, topology.baseOf(channel, group)))
+      const verdict = yield* visitor(decode(raw, Queues.baseOf(channel, group)))
       if (verdict._tag === "Keep") continue
       if (verdict._tag === "Replay") {
         const { message } = verdict
-        yield* publish(topology.queueOf(channel, group, Channel.partitionOf(channel, message.key)), message)
+        yield* publish(Queues.queueOf(channel, group, Channel.partitionOf(channel, message.key)), message)
       }
       yield* Effect.mapError(
         tell(() => opened.ack(raw)),
@@ -124,9 +124,9 @@ export const depth = (core: Core, { channel, group }: Broker.Group): Effect.Effe
     const current = yield* connected(core, `depth of ${group}`)
     const ask = (queues: ReadonlyArray<string>) =>
       Effect.forEach(queues, (queue) => count(core, current, queue), { concurrency: 16 })
-    const own = yield* ask(topology.queuesOf(channel, group))
+    const own = yield* ask(Queues.queuesOf(channel, group))
     const delays = yield* ask(core.plans.knownDelayQueues(channel, group))
-    const dead = yield* ask([topology.deadQueueOf(channel, group)])
+    const dead = yield* ask([Queues.deadQueueOf(channel, group)])
     const messages = (all: typeof own) => all.reduce((sum, each) => sum + each.messageCount, 0)
     return {
       ready: messages(own),

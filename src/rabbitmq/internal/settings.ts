@@ -3,7 +3,7 @@ import * as Redacted from "effect/Redacted"
 import { Buffer } from "node:buffer"
 import type { ConnectionOptions } from "node:tls"
 import * as Option from "../../internal/option.ts"
-import type { QueueType } from "./topology.ts"
+import type { QueueType } from "../Queues.ts"
 
 /**
  * @category models

@@ -8,13 +8,13 @@ import type * as Scope from "effect/Scope"
 import * as Option from "../../internal/option.ts"
 import type * as Broker from "../../event/Broker.ts"
 import { type BrokerError, BrokerUnavailable } from "../../event/BrokerError.ts"
+import * as Queues from "../Queues.ts"
 import { backoff } from "./connection.ts"
 import type { Core, Registered } from "./core.ts"
 import { rungFor, rungsOf } from "./delays.ts"
 import * as link from "./link.ts"
 import { mismatchOf, type Plan } from "./plan.ts"
 import { type Delivered, type Host, Session } from "./session.ts"
-import * as topology from "./topology.ts"
 import { dueOf, encode } from "./wire.ts"
 import type { Message } from "../../event/Message.ts"
 
@@ -38,7 +38,7 @@ export const subscribe = Effect.fnUntraced(function* (
   const context = yield* Effect.context<never>()
   const fork = Effect.runForkWith(context)
   const scope = yield* Effect.scope
-  const queues = topology.queuesOf(channel, group)
+  const queues = Queues.queuesOf(channel, group)
   const plans: ReadonlyArray<Plan> = [core.plans.group(channel, group), core.plans.delays(channel, group, rungs)]
   // Delays that nobody has announced are prepared when they are needed.
   const announced = subscription.delays.length === 0 ? plans.slice(0, 1) : plans
@@ -51,9 +51,7 @@ export const subscribe = Effect.fnUntraced(function* (
   const send = (partition: number, message: Message, where: "dead" | number) => {
     const hop = where === "dead" ? undefined : rungFor(rungs, where)
     const queue =
-      hop === undefined
-        ? topology.deadQueueOf(channel, group)
-        : topology.delayQueueOf(channel, group, partition, hop.rung)
+      hop === undefined ? Queues.deadQueueOf(channel, group) : Queues.delayQueueOf(channel, group, partition, hop.rung)
     const due = hop?.again === true ? clock.currentTimeMillisUnsafe() + (where as number) : undefined
     const plan = plans[hop === undefined ? 0 : 1]!
     const target = { channel: channel.name, exchange: "", routingKey: queue, plan }
@@ -70,7 +68,7 @@ export const subscribe = Effect.fnUntraced(function* (
   }
 
   const host: Host = {
-    base: topology.baseOf(channel, group),
+    base: Queues.baseOf(channel, group),
     prefetch,
     // A quorum queue puts what is given back behind what was given back earlier. So where the order counts all of it is
     // taken at once: one that is tried alone, and given back alone, would come after its successors.

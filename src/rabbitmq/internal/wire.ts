@@ -1,7 +1,7 @@
 import type { Message as AmqpMessage, Options } from "amqplib/callback_api"
 import { Buffer } from "node:buffer"
 import type { Headers, HeaderValue, Message } from "../../event/Message.ts"
-import { isDelayQueue } from "./topology.ts"
+import { isDelayQueue } from "../Queues.ts"
 
 /** The key of the message. */
 const keyHeader = "integration-key"

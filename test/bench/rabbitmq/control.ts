@@ -3,6 +3,7 @@ import * as amqp from "amqplib"
 import { setTimeout } from "node:timers/promises"
 import * as Channel from "../../../src/event/Channel.ts"
 import * as topology from "../../../src/rabbitmq/internal/topology.ts"
+import * as Queues from "../../../src/rabbitmq/Queues.ts"
 import { group, message, outgoing } from "./orders.ts"
 
 export interface Control {
@@ -20,7 +21,7 @@ export const make = async (url: string): Promise<Control> => {
   const connection = await amqp.connect(url)
   const wire = await connection.createConfirmChannel()
   const declared: Array<Channel.Any> = []
-  const queuesOf = (channel: Channel.Any) => topology.queuesOf(channel, group)
+  const queuesOf = (channel: Channel.Any) => Queues.queuesOf(channel, group)
   const left = async (channel: Channel.Any): Promise<number> => {
     let sum = 0
     for (const queue of queuesOf(channel)) sum += (await wire.checkQueue(queue)).messageCount
@@ -56,7 +57,7 @@ export const make = async (url: string): Promise<Control> => {
     },
     close: async () => {
       for (const channel of declared) {
-        for (const queue of [...queuesOf(channel), topology.deadQueueOf(channel, group)]) await wire.deleteQueue(queue)
+        for (const queue of [...queuesOf(channel), Queues.deadQueueOf(channel, group)]) await wire.deleteQueue(queue)
         await wire.deleteExchange(channel.name)
       }
       await connection.close()
