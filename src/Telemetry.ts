@@ -10,6 +10,10 @@
  *   `attempts_total`.
  * - Label sets are bounded: an outcome is `success` or the tag of an error, never a message, a URL or an id.
  * - Recording goes to the `Metric.MetricRegistry` of the fiber that made the call.
+ * - Gauges that must be asked for are brought up to date by `sample`; `layer` does so every 5 seconds. One without a value,
+ *   such as the error rate of a minute without calls, is not there.
+ * - Error rate and p99 are of the last minute: what is older than 55 to 60 seconds is forgotten, and the p99 is exact to
+ *   2 %.
  *
  * **Gotchas**
  *
@@ -17,9 +21,15 @@
  *
  * @since 0.1.0
  */
-import * as Context from "effect/Context"
-import * as Metric from "effect/Metric"
+import type * as Context from "effect/Context"
+import type * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import type * as Scope from "effect/Scope"
 import * as Option from "./internal/option.ts"
+import * as Recording from "./internal/telemetry/recorder.ts"
+import * as Samplers from "./internal/telemetry/samplers.ts"
+import * as Target from "./internal/telemetry/target.ts"
 
 /**
  * Attribute names of log annotations and span attributes.
@@ -42,7 +52,8 @@ export const Attribute = {
   channel: "messaging.destination.name",
   method: "http.request.method",
   path: "url.path",
-  status: "http.response.status_code"
+  status: "http.response.status_code",
+  synthetic: "integration.synthetic"
 } as const
 
 /**
@@ -278,113 +289,17 @@ export const legalName = (name: string): string =>
 export const metricName = (metric: MetricName, name: string): string =>
   catalogue[metric].name.replace("{name}", legalName(name))
 
-const latencyBoundaries = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 20_000, 60_000]
-const maximumLabels = 64
-
-type Registry = ReadonlyMap<string, Metric.Metric.Metadata<any, any>>
-
 /**
- * One series. It updates as its metric does, but looks the metric up again only where the registry of the fiber is another
- * or has lost it: metrics are a tenth of what a policy costs.
- */
-class Series {
-  readonly #metric: Metric.Metric<number, unknown>
-  #registry: Registry | undefined
-  #key = ""
-  #known: Metric.Metric.Metadata<any, any> | undefined
-  constructor(metric: Metric.Metric<number, unknown>) {
-    this.#metric = metric
-  }
-  update(value: number, context: Context.Context<never>): void {
-    const registry = Context.get(context, Metric.MetricRegistry) as Registry
-    const known = this.#known
-    if (known !== undefined && registry === this.#registry && registry.get(this.#key) === known && plain(context)) {
-      known.hooks.update(value, context)
-    } else this.#find(value, context, registry)
-  }
-  #find(value: number, context: Context.Context<never>, registry: Registry): void {
-    this.#known = undefined
-    this.#metric.updateUnsafe(value, context)
-    if (!plain(context)) return
-    for (const [key, metadata] of registry) {
-      if (metadata.id !== this.#metric.id || !sameLabels(metadata.attributes, this.#metric.attributes)) continue
-      this.#registry = registry
-      this.#key = key
-      this.#known = metadata
-    }
-  }
-}
-
-const none = Context.get(Context.empty(), Metric.CurrentMetricAttributes)
-/** Whether the fiber adds no attributes of its own, which would make it another series. */
-const plain = (context: Context.Context<never>): boolean =>
-  Context.get(context, Metric.CurrentMetricAttributes) === none
-
-const sameLabels = (a: Metric.Metric.AttributeSet | undefined, b: Metric.Metric.AttributeSet | undefined): boolean => {
-  const names = Object.keys(a ?? {})
-  return names.length === Object.keys(b ?? {}).length && names.every((name) => a?.[name] === b?.[name])
-}
-
-/** Counters that differ in one label, made when a value first appears; past the bound they share `other`. */
-class LabelledCounter {
-  readonly #metrics = new Map<string, Series>()
-  readonly #id: string
-  readonly #description: string
-  readonly #label: string
-  constructor(id: string, description: string, label: string) {
-    this.#id = id
-    this.#description = description
-    this.#label = label
-  }
-  add(value: string, context: Context.Context<never>): void {
-    let metric = this.#metrics.get(value)
-    if (metric === undefined) {
-      const label = this.#metrics.size < maximumLabels ? value : "other"
-      metric = this.#metrics.get(label)
-      if (metric === undefined) {
-        metric = new Series(
-          Metric.counter(this.#id, {
-            description: this.#description,
-            incremental: true,
-            attributes: { [this.#label]: label }
-          })
-        )
-        this.#metrics.set(label, metric)
-      }
-    }
-    metric.update(1, context)
-  }
-}
-
-/**
- * Records what happens in one integration.
+ * Records what happens in one integration. What runs as synthetic traffic (`Synthetic`) is not recorded, but for circuits,
+ * pauses and probes.
  *
  * @category models
  * @since 0.1.0
  */
-export interface Recorder {
-  readonly name: string
-  /** A logical call ended, after so many milliseconds, with `success` or the tag of its error. */
-  readonly call: (outcome: string, millis: number, context: Context.Context<never>) => void
-  /** A request was sent. */
-  readonly attempt: (context: Context.Context<never>) => void
-  /** A call will be tried again because of an error with this tag. */
-  readonly retry: (reason: string, context: Context.Context<never>) => void
-  /** A call was made to wait for the rate limit. */
-  readonly rateLimitWait: (context: Context.Context<never>) => void
-  /** A token endpoint was asked: `success` or the tag of the error. */
-  readonly tokenRefresh: (outcome: string, context: Context.Context<never>) => void
-  /** A delivery was settled: `done`, `duplicate`, `retried`, `dead-lettered` and so on. */
-  readonly delivery: (outcome: string, context: Context.Context<never>) => void
-  /** A handler ended, after so many milliseconds. */
-  readonly handled: (millis: number, context: Context.Context<never>) => void
-  /** A consumer was paused, by an outage or by an operator, or goes on. */
-  readonly paused: (paused: boolean, context: Context.Context<never>) => void
-  /** An event was published: `confirmed`, or the reason why not. */
-  readonly published: (outcome: string, context: Context.Context<never>) => void
-  /** One of the circuits left the closed state, or came back to it (or is gone). */
-  readonly circuit: (change: "opened" | "closed", context: Context.Context<never>) => void
-}
+export interface Recorder extends Recording.Recorder {}
+
+const make = (name: string): Recorder =>
+  Recording.make(name, (metric) => ({ ...catalogue[metric], id: metricName(metric, name) }))
 
 const recorders = new Map<string, Recorder>()
 
@@ -412,57 +327,129 @@ export const recorder = (name: string): Recorder => {
   return made
 }
 
-const make = (name: string): Recorder => {
-  const id = (metric: MetricName) => metricName(metric, name)
-  const requests = new LabelledCounter(id("requests"), "Logical calls by outcome", "outcome")
-  const retries = new LabelledCounter(id("retries"), "Attempts made again by reason", "reason")
-  const tokens = new LabelledCounter(id("tokenRefreshes"), "Requests to the token endpoint by outcome", "outcome")
-  const latency = new Series(
-    Metric.histogram(id("latency"), {
-      description: "Duration of logical calls in milliseconds, retries and waits included",
-      boundaries: latencyBoundaries
-    })
-  )
-  const attempts = new Series(
-    Metric.counter(id("attempts"), { description: "Requests sent, retries included", incremental: true })
-  )
-  const waits = Metric.counter(id("rateLimitWait"), {
-    description: "Calls that waited for the rate limit",
-    incremental: true
+/** Of names that nobody has a recorder of; those that come later share `other`. */
+const strangers = new Map<string, Recorder>()
+const maximumStrangers = 64
+
+/**
+ * Counts that people were told of an error. Unlike `recorder` it takes every name: one that clashes with another, or is
+ * one too many, is counted as `other`.
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const noticed = (name: string, kind: "alert" | "escalate", context: Context.Context<never>): void => {
+  const legal = legalName(name)
+  const known = recorders.get(legal)
+  if (known?.name === name) return known.notice(kind, context)
+  const isFree = legal !== "" && known === undefined
+  const stranger = isFree && (strangers.has(legal) || strangers.size < maximumStrangers) ? legal : "other"
+  const made = strangers.get(stranger) ?? make(stranger)
+  strangers.set(stranger, made)
+  made.notice(kind, context)
+}
+
+/**
+ * Whether what runs is synthetic traffic, of a probe say. Default: false.
+ *
+ * **Details**
+ *
+ * It is not recorded in the metrics of the business: requests, latency, error rate, attempts, deliveries and so on. It
+ * travels with events (extension `synthetic`) and over HTTP (header `x-synthetic: true`), so that the other side can leave
+ * it out too, and spans have the attribute `integration.synthetic`. Circuits and rate limits know no difference.
+ *
+ * **Example** (A call that nobody made)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import { Telemetry } from "effect-integration"
+ *
+ * declare const call: Effect.Effect<string>
+ *
+ * export const probe = Effect.provideService(call, Telemetry.Synthetic, true)
+ * ```
+ *
+ * @category services
+ * @since 0.1.0
+ */
+export const Synthetic: Context.Reference<boolean> = Target.Synthetic
+
+/**
+ * What a gauge of the catalogue is to show.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Reading {
+  readonly metric: MetricName
+  /** What it is about: `{name}` in the name of the metric. */
+  readonly name: string
+  /** `NaN`: there is no value. */
+  readonly value: number
+}
+
+/**
+ * Registers, for as long as the scope is open, what gauges are to show that must be asked for.
+ *
+ * **Details**
+ *
+ * It is asked by `sample`, for the `Metric.MetricRegistry` of the fiber that registers it. A gauge that is not among the
+ * readings is not shown. After a failure, without an answer within 2 seconds, and when the scope has closed, none is.
+ *
+ * **Example** (The depth of a queue)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import { Telemetry } from "effect-integration"
+ *
+ * declare const depth: Effect.Effect<number>
+ *
+ * export const registered = Telemetry.sampler(
+ *   Effect.map(depth, (value) => [{ metric: "lag", name: "billing", value } as const])
+ * )
+ * ```
+ *
+ * @category sampling
+ * @since 0.1.0
+ */
+export const sampler = <R = never>(
+  read: Effect.Effect<ReadonlyArray<Reading>, unknown, R>
+): Effect.Effect<void, never, R | Scope.Scope> =>
+  Effect.flatMap(Effect.context<R>(), (context) => {
+    const readings = Effect.map(read, (all) =>
+      all.map(({ metric, name, value }) => {
+        const { description } = catalogue[metric]
+        return { id: metricName(metric, name), description, value }
+      })
+    )
+    return Effect.asVoid(
+      Effect.acquireRelease(
+        Effect.sync(() => new Samplers.Sampler(context as Context.Context<any>, Effect.provideContext(readings, context))),
+        (each) => Effect.sync(() => each.remove())
+      )
+    )
   })
-  const open = Metric.gauge(id("circuitOpen"), { description: "1 while any circuit of the integration is not closed" })
-  const deliveries = new LabelledCounter(id("deliveries"), "Deliveries by what became of them", "outcome")
-  const published = new LabelledCounter(id("published"), "Events published by outcome", "outcome")
-  const handling = new Series(
-    Metric.histogram(id("handlingTime"), {
-      description: "Duration of handlers in milliseconds",
-      boundaries: latencyBoundaries
-    })
-  )
-  const paused = Metric.gauge(id("paused"), { description: "1 while a consumer takes no messages" })
-  let notClosed = 0
-  const openings = Metric.counter(id("circuitOpenings"), {
-    description: "Times the closed circuit opened",
-    incremental: true
-  })
-  return {
-    name,
-    call(outcome, millis, context) {
-      requests.add(outcome, context)
-      latency.update(millis, context)
-    },
-    attempt: (context) => attempts.update(1, context),
-    retry: (reason, context) => retries.add(reason, context),
-    rateLimitWait: (context) => waits.updateUnsafe(1, context),
-    tokenRefresh: (outcome, context) => tokens.add(outcome, context),
-    delivery: (outcome, context) => deliveries.add(outcome, context),
-    handled: (millis, context) => handling.update(millis, context),
-    paused: (value, context) => paused.updateUnsafe(value ? 1 : 0, context),
-    published: (outcome, context) => published.add(outcome, context),
-    circuit(change, context) {
-      notClosed += change === "opened" ? 1 : -1
-      open.updateUnsafe(notClosed > 0 ? 1 : 0, context)
-      if (change === "opened") openings.updateUnsafe(1, context)
-    }
-  }
+
+/**
+ * Brings the gauges up to date that must be asked for: error rate and p99 of the last minute, dead letters, lag, outbox,
+ * stuck sagas. To be run before metrics are read. It does not fail, and takes 2 seconds at most.
+ *
+ * @category sampling
+ * @since 0.1.0
+ */
+export const sample: Effect.Effect<void> = Samplers.sample
+
+/**
+ * Samples in the background, for exporters that only read what is there.
+ *
+ * **Gotchas**
+ *
+ * Throws `InvalidOption` for a time that makes no sense.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer = (options: { /** Default: 5 seconds. */ readonly every?: Duration.Input } = {}): Layer.Layer<never> => {
+  const every = Option.millis("Telemetry.layer", "every", options.every ?? "5 seconds")
+  return Layer.effectDiscard(Effect.forkScoped(Effect.forever(Effect.andThen(sample, Effect.sleep(every)))))
 }

@@ -33,6 +33,8 @@ export class Broker extends Context.Service<
   {
     /** How attributes of CloudEvents are named in headers. */
     readonly binding: Binding
+    /** What spans call it (`messaging.system`), for example `rabbitmq`. Default: the binding. */
+    readonly system?: string
     /** Returns when the broker has taken responsibility for the message in the queue of each group. */
     readonly publish: (channel: Channel.Any, message: Message) => Effect.Effect<void, PublishError>
     /**

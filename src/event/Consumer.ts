@@ -295,6 +295,9 @@ const launch = Effect.fnUntraced(function* (
     fork: Effect.runForkWith(context),
     alarm: alarms(clock),
     recorder: Telemetry.recorder(name),
+    synthetic: Context.add(context, Telemetry.Synthetic, true),
+    unrecorded: new WeakSet(),
+    inHand: new Set(),
     traced: Context.get(context, Tracer.Tracer) !== Context.get(Context.empty(), Tracer.Tracer)
   }
   const owner = Context.get(context, RequestContext.IdGenerator)()

@@ -208,7 +208,7 @@ const make = Effect.gen(function* () {
     )
   }))
 
-  return Broker.Broker.of({ binding: "amqp", publish, subscribe, deadLetters, depth, health })
+  return Broker.Broker.of({ binding: "amqp", system: "memory", publish, subscribe, deadLetters, depth, health })
 })
 
 /**

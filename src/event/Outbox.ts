@@ -64,6 +64,7 @@ import type * as EventType from "./EventType.ts"
 import { build, messageOf, recorderOf } from "./internal/building.ts"
 import * as Structured from "./internal/cloudEventStructured.ts"
 import type { Depth, Entry, Lease, OutboxError, Pending, SetAside } from "./internal/storedEvent.ts"
+import * as Tracing from "./internal/tracing.ts"
 import type * as Ordering from "./Ordering.ts"
 import type { Options } from "./Publisher.ts"
 
@@ -161,30 +162,36 @@ export const publish: <Events extends EventType.Any, const Type extends Events["
   type: EventType.EventType<Type, Data>,
   data: NoInfer<Data["Type"]>,
   options?: Options
-) => Effect.Effect<CloudEvent<Type, Data["Type"]>, OutboxError | InvalidEvent, Outbox | Data["EncodingServices"]> =
-  Effect.fnUntraced(function* (
-    channel: Channel.Any,
-    type: EventType.Any,
-    data: unknown,
-    options: Options = {}
-  ): Effect.fn.Return<CloudEvent<any, any>, OutboxError | InvalidEvent, Outbox> {
-    const outbox = yield* Outbox
-    const { context, event, key } = yield* build(channel, type, data, options)
-    // What the codec refuses is the caller's to know, and not the relay's.
-    yield* messageOf(channel, event, key, "amqp")
-    const text = Structured.write(event)
-    if (text instanceof InvalidEvent) return yield* text
-    const { id, source } = event
-    const added = outbox.add({ channel: channel.name, key, source, id, type: event.type, event: text })
-    const recorder = recorderOf(channel)
-    yield* Effect.onExit(added, (exit) =>
-      Effect.sync(() => {
-        const failed = exit._tag === "Failure" ? exit.cause.reasons.find((reason) => reason._tag === "Fail") : undefined
-        recorder.published(exit._tag === "Success" ? "stored" : (failed?.error.reason ?? "interrupted"), context)
-      })
-    )
-    return { ...event, data }
-  }) as any
+) => Effect.Effect<CloudEvent<Type, Data["Type"]>, OutboxError | InvalidEvent, Outbox | Data["EncodingServices"]> = ((
+  channel: Channel.Any,
+  type: EventType.Any,
+  data: unknown,
+  options?: Options
+) => Tracing.produced(channel, "create", store(channel, type, data, options))) as any
+
+const store = Effect.fnUntraced(function* (
+  channel: Channel.Any,
+  type: EventType.Any,
+  data: unknown,
+  options: Options = {}
+): Effect.fn.Return<CloudEvent<any, any>, OutboxError | InvalidEvent, Outbox> {
+  const outbox = yield* Outbox
+  const { context, event, key } = yield* build(channel, type, data, options)
+  // What the codec refuses is the caller's to know, and not the relay's.
+  yield* messageOf(channel, event, key, "amqp")
+  const text = Structured.write(event)
+  if (text instanceof InvalidEvent) return yield* text
+  const { id, source } = event
+  const added = outbox.add({ channel: channel.name, key, source, id, type: event.type, event: text })
+  const recorder = recorderOf(channel)
+  yield* Effect.onExit(added, (exit) =>
+    Effect.sync(() => {
+      const failed = exit._tag === "Failure" ? exit.cause.reasons.find((reason) => reason._tag === "Fail") : undefined
+      recorder.published(exit._tag === "Success" ? "stored" : (failed?.error.reason ?? "interrupted"), context)
+    })
+  )
+  return { ...event, data }
+})
 
 /** @category models @since 0.1.0 */
 export interface Selection {

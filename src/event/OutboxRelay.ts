@@ -41,9 +41,11 @@ import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as EffectOption from "effect/Option"
 import { monotonicMillis } from "../internal/monotonic.ts"
 import * as Option from "../internal/option.ts"
 import * as RequestContext from "../policy/RequestContext.ts"
+import * as Telemetry from "../Telemetry.ts"
 import * as Broker from "./Broker.ts"
 import type * as Channel from "./Channel.ts"
 import { recorderOf } from "./internal/building.ts"
@@ -179,6 +181,18 @@ export const layer = <R = never>(
       yield* Effect.forkScoped(pump.run)
     }
     yield* Effect.forkScoped(Effect.forever(Effect.ignore(strangers, { log: "Debug" })))
+    yield* Telemetry.sampler(
+      Effect.map(outbox.depth, (all) =>
+        names.flatMap((name): ReadonlyArray<Telemetry.Reading> => {
+          const depth = all.find(({ channel }) => channel === name)
+          const age = depth === undefined ? Duration.zero : EffectOption.getOrElse(depth.oldest, () => Duration.zero)
+          return [
+            { metric: "outboxPending", name, value: depth?.pending ?? 0 },
+            { metric: "outboxAge", name, value: Duration.toSeconds(age) }
+          ]
+        })
+      )
+    )
   })
   return Layer.effectDiscard(launch)
 }

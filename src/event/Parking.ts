@@ -153,6 +153,10 @@ export class Parking extends Context.Service<
       ReadonlyArray<{ readonly key: string; readonly parked: number; readonly halted: string | undefined }>,
       ParkingError
     >
+    /** How many messages of a group are parked, and the one that was parked first. */
+    readonly depth: (
+      group: string
+    ) => Effect.Effect<{ readonly parked: number; readonly oldest: Option.Option<Message> }, ParkingError>
     /** When each key was last worked on, in epoch milliseconds of the store; `undefined` where it is not known. */
     readonly lastWorked: (
       group: string,
@@ -316,6 +320,15 @@ export const layerMemory: Layer.Layer<Parking> = Layer.effect(
             .slice(0, limit)
             .map(([key, { halted, waiting }]) => ({ key, parked: waiting.length, halted }))
         ),
+      depth: (name) =>
+        Effect.sync(() => {
+          const all = Array.from(groupOf(name).values())
+          const firsts = all.flatMap(({ waiting }) => waiting[0] ?? []).toSorted((a, b) => a.position - b.position)
+          return {
+            parked: all.reduce((sum, { waiting }) => sum + waiting.length, 0),
+            oldest: Option.map(Option.fromNullishOr(firsts[0]), ({ message }) => message)
+          }
+        }),
       lastWorked: (name, keys) => Effect.sync(() => keys.map((key) => groupOf(name).get(key)?.workedAt)),
       purge: (name, olderThan) =>
         Effect.sync(() => {

@@ -6,7 +6,8 @@
  * - It returns when the broker has taken responsibility for the event; else it fails with a definite reason, or `unknown`.
  * - Inside a consumer's handler or a saga step the id is derived from what is being handled, so that a redelivery publishes
  *   the same event again and not another one. Elsewhere it is a new UUID.
- * - Request id and trace of the fiber travel with the event (`requestid`, `traceparent`).
+ * - Request id and trace of the fiber travel with the event (`requestid`, `traceparent`). Where spans are kept, there is
+ *   one of the publish, which the event goes on from.
  * - On a channel of strict order, one event per key is under way at a time, so that sending one again cannot change the
  *   order.
  *
@@ -37,6 +38,7 @@ import type { CloudEvent, InvalidEvent } from "./CloudEvent.ts"
 import type * as EventType from "./EventType.ts"
 import { build, messageOf, recorderOf } from "./internal/building.ts"
 import { KeyedLocks } from "./internal/keyedLocks.ts"
+import * as Tracing from "./internal/tracing.ts"
 import type * as Ordering from "./Ordering.ts"
 
 /**
@@ -74,7 +76,10 @@ export const publish: <Events extends EventType.Any, const Type extends Events["
   CloudEvent<Type, Data["Type"]>,
   PublishError | InvalidEvent,
   Broker.Broker | Data["EncodingServices"]
-> = Effect.fnUntraced(function* (
+> = ((channel: Channel.Any, type: EventType.Any, data: unknown, options?: Options) =>
+  Tracing.produced(channel, "publish", send(channel, type, data, options))) as any
+
+const send = Effect.fnUntraced(function* (
   channel: Channel.Any,
   type: EventType.Any,
   data: unknown,
@@ -94,7 +99,7 @@ export const publish: <Events extends EventType.Any, const Type extends Events["
     })
   )
   return { ...event, data }
-}) as any
+})
 
 const locksOf = (broker: Broker.Broker["Service"]): KeyedLocks => {
   const known = locks.get(broker) ?? new KeyedLocks()

@@ -220,7 +220,7 @@ export const clientCredentials = (options: ClientCredentialsOptions): Authentica
       ...(options.scope === undefined ? undefined : { scope: options.scope.join(" ") }),
       ...(options.audience === undefined ? undefined : { audience: options.audience }),
       "client authentication": options.send ?? "basic",
-      "refresh before expiry": Duration.format(Duration.millis(refreshBefore))
+      "refresh before expiry": `${Duration.format(Duration.millis(refreshBefore))}, at most a tenth of its lifetime`
     },
     make: Effect.fnUntraced(function* (setup) {
       const given = yield* Effect.all([

@@ -1,6 +1,7 @@
 /**
  * X-Request-ID on the provider's side (sections 3.1 and 7.2): taken from the request, or made, forwarded by the contracts
- * that the handler calls, named in its log lines, and echoed in the response.
+ * that the handler calls, named in its log lines, and echoed in the response. Synthetic traffic (`x-synthetic: true`) stays
+ * so: what the handler does for it is not recorded in the metrics of the business.
  *
  * **Example** (Around an application)
  *
@@ -18,6 +19,7 @@ import * as Effect from "effect/Effect"
 import * as HttpEffect from "effect/http/HttpEffect"
 import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
+import { ParentSpan } from "effect/Tracer"
 import * as RequestContext from "../policy/RequestContext.ts"
 import * as Telemetry from "../Telemetry.ts"
 
@@ -41,8 +43,13 @@ export const make = <E, R>(
       HttpServerResponse.setHeader(response, "x-request-id", requestId)
     // Also where the application fails and the server makes the response.
     yield* HttpEffect.appendPreResponseHandler((_, response) => Effect.succeed(echo(response)))
+    const span = yield* Effect.serviceOption(ParentSpan)
+    if (span._tag === "Some" && span.value._tag === "Span")
+      span.value.attribute(Telemetry.Attribute.requestId, requestId)
+    const isSynthetic = request.headers["x-synthetic"] === "true"
     return yield* app.pipe(
       RequestContext.withRequestId(requestId),
+      (self) => (isSynthetic ? Effect.provideService(self, Telemetry.Synthetic, true) : self),
       Effect.annotateLogs({ [Telemetry.Attribute.requestId]: requestId }),
       Effect.map(echo)
     )

@@ -42,7 +42,7 @@
  */
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
-import * as Context from "effect/Context"
+import type * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"
@@ -270,7 +270,8 @@ class Circuit implements CircuitBreaker {
   readonly #changes: PubSub.PubSub<Transition>
   #listeners: Set<() => void> | undefined
   #alerted = false
-  #counted = false
+  /** Tells the gauge that it is closed again. */
+  #closed: (() => void) | undefined
   readonly name: string
   readonly key: string | undefined
   constructor(
@@ -463,13 +464,13 @@ class Circuit implements CircuitBreaker {
   }
   /** Tells the gauge once that this circuit is not closed, and once that it is closed again. */
   #count(notClosed: boolean, context: Context.Context<never>): void {
-    if (notClosed === this.#counted) return
-    this.#counted = notClosed
-    this.#recorder.circuit(notClosed ? "opened" : "closed", context)
+    if (notClosed) this.#closed ??= this.#recorder.opened(this, context)
+    else this.dropUnsafe()
   }
   /** The circuit is not used any more: it no longer counts as one that is not closed. */
   dropUnsafe(): void {
-    this.#count(false, Context.empty())
+    this.#closed?.()
+    this.#closed = undefined
   }
   #alert(now: number, context: Context.Context<never>): void {
     const state = this.#state.ref.current

@@ -364,14 +364,16 @@ const told = new WeakSet<object>()
 export const wasTold = (error: unknown): boolean => Predicate.isObject(error) && told.has(error)
 
 /**
- * Hands a notice to the `AlertHook`, on a fiber of its own.
+ * Counts a notice, and hands it to the `AlertHook` on a fiber of its own.
  *
  * @category combinators
  * @since 0.1.0
  */
 export const notify = (notice: Notice): Effect.Effect<void> =>
-  Effect.flatMap(AlertHook, (hook) =>
-    Effect.asVoid(
+  Effect.contextWith((context: Context.Context<never>) => {
+    const hook = Context.get(context, AlertHook)
+    Telemetry.noticed(notice.integration, notice.kind, context)
+    return Effect.asVoid(
       Effect.forkDetach(
         Effect.catchCause(
           Effect.suspend(() => hook(notice)),
@@ -379,7 +381,7 @@ export const notify = (notice: Notice): Effect.Effect<void> =>
         )
       )
     )
-  )
+  })
 
 /** The tag of an error, its name, or its type: bounded, and never its message. @category getters @since 0.1.0 */
 export const tagOf = (error: unknown): string =>

@@ -125,6 +125,8 @@ export interface Attempt {
   readonly answered: () => void
   /** Whether the request was sent, so that it may have taken effect. */
   readonly wasSent: boolean
+  /** Which limit has ended the attempt, if one has. */
+  readonly expired?: Timeout["kind"] | undefined
 }
 
 /**

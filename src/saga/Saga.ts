@@ -71,7 +71,9 @@ import type { Simplify } from "effect/Types"
 import type { WorkflowEngine } from "effect/workflow/WorkflowEngine"
 import * as Check from "../internal/option.ts"
 import * as RetryPolicy from "../policy/RetryPolicy.ts"
+import * as Telemetry from "../Telemetry.ts"
 import type { CurrentStep } from "./CurrentStep.ts"
+import * as definitions from "./internal/definition.ts"
 import { type Definition, namesOf, type Node, type ParallelNode, type StepNode } from "./internal/definition.ts"
 import * as operations from "./internal/operations.ts"
 import type * as Outcome from "./Outcome.ts"
@@ -311,6 +313,15 @@ export const make = <const Name extends string, In extends Plain>(
     nodes: []
   })
 
+/**
+ * What a run that is under way relies on, in one line: which steps there are, in which order, and which cannot be undone.
+ * A run whose saga has another fingerprint by now needs the definition that it was started with.
+ *
+ * @category getters
+ * @since 0.1.0
+ */
+export const fingerprint = (saga: Any): string => definitions.fingerprint(saga.definition)
+
 /** The others mean something where the steps of a saga are written in one line. */
 const nameOf = (where: string, name: string): string =>
   /[/!?~&>()]/.test(Check.name(where, name))
@@ -318,6 +329,8 @@ const nameOf = (where: string, name: string): string =>
     : name
 
 const build = (definition: Definition): any => {
+  // Names whose metrics would be the same are refused here, and not when a run ends.
+  Telemetry.recorder(definition.name)
   const where = (name: string) => `Saga ${definition.name}.${name}`
   const added = (node: Node) => {
     const known = new Set(definition.nodes.flatMap(namesOf))

@@ -94,6 +94,7 @@ export const make: Effect.Effect<Parking["Service"], never, SqlClient.SqlClient 
       halt: (lease, reason) => named("halt a key")(statements.halt(lease, reason)),
       resume: (group, key) => named("resume a key")(statements.resume(group, key)),
       keys: (group, limit) => named("list keys")(statements.keys(group, limit)),
+      depth: (group) => named("count parked messages")(statements.depth(group)),
       lastWorked: (group, keys) => named("look keys up")(statements.lastWorked(group, keys)),
       purge: (group, olderThan) => named("purge keys")(statements.purge(group, millis(olderThan)))
     })

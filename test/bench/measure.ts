@@ -14,11 +14,27 @@ export interface Row {
   readonly target: number
 }
 
+/** Nanoseconds of time. */
+export const wall = (): bigint => process.hrtime.bigint()
+
+/** Nanoseconds of processor that the process has used: for small differences on a machine that others use too. */
+export const cpu = (): bigint => {
+  const { system, user } = process.cpuUsage()
+  return BigInt(system + user) * 1000n
+}
+
 /** Nanoseconds that each contestant took per run, one number a round. */
 export const interleaved = async <const Names extends string>(
   contestants: { readonly [K in Names]: () => Promise<unknown> },
-  options: { readonly rounds: number; readonly warmup: number; readonly collect?: boolean }
+  options: {
+    readonly rounds: number
+    readonly warmup: number
+    readonly collect?: boolean
+    /** Default: `wall`. */
+    readonly clock?: () => bigint
+  }
 ): Promise<{ readonly [K in Names]: ReadonlyArray<number> }> => {
+  const { clock = wall } = options
   const names = Object.keys(contestants) as Array<Names>
   const times = Object.fromEntries(names.map((name) => [name, []])) as unknown as { [K in Names]: Array<number> }
   for (let round = -options.warmup; round < options.rounds; round++) {
@@ -27,9 +43,9 @@ export const interleaved = async <const Names extends string>(
       const name = names[(index + round + options.warmup) % names.length]!
       // Nobody pays for the garbage of the one before, where rounds are long enough to warm up again.
       if (options.collect) globalThis.gc?.()
-      const begun = process.hrtime.bigint()
+      const begun = clock()
       await contestants[name]()
-      const took = Number(process.hrtime.bigint() - begun)
+      const took = Number(clock() - begun)
       if (round >= 0) times[name].push(took)
     }
   }

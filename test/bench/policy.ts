@@ -7,9 +7,12 @@ import Opossum from "opossum"
 import * as CircuitBreaker from "../../src/policy/CircuitBreaker.ts"
 import * as CircuitBreakers from "../../src/policy/CircuitBreakers.ts"
 import * as ErrorAction from "../../src/policy/ErrorAction.ts"
+import { Engine } from "../../src/policy/internal/call.ts"
 import * as Policy from "../../src/policy/Policy.ts"
 import * as RateLimit from "../../src/policy/RateLimit.ts"
 import * as RetryPolicy from "../../src/policy/RetryPolicy.ts"
+import * as Timeouts from "../../src/policy/Timeouts.ts"
+import * as Telemetry from "../../src/Telemetry.ts"
 import * as Measure from "./measure.ts"
 
 const calls = 20_000
@@ -107,9 +110,38 @@ export const run = async (): Promise<ReadonlyArray<Measure.Row>> => {
       added("effectBreaker", "bare"),
       8
     ),
+    await recording(),
     await keyedBreakers(),
     await dailyLimiter()
   ]
+}
+
+/** The whole stack with its metrics, and with a recorder that does nothing. */
+const recording = async (): Promise<Measure.Row> => {
+  const call = { repeatable: true, key: undefined, requestId: undefined, operation: undefined, refresh: undefined }
+  const stack = async (recorder: Telemetry.Recorder) => {
+    const circuit = await Effect.runPromise(CircuitBreaker.make("bench recording", breakerOptions))
+    const engine = new Engine({
+      name: recorder.name,
+      classify: () => ErrorAction.retry,
+      retry: RetryPolicy.make({ delays: ["100 millis", "300 millis", "900 millis"], jitter: "full" }),
+      circuit: () => circuit,
+      gate: RateLimit.makeUnsafe("bench recording", { perMinute: 900_000_000, burst: 100_000_000 }),
+      permits: undefined,
+      timeouts: Timeouts.toMillis({ attempt: "1 second", total: "5 seconds" }),
+      recorder,
+      phases: false
+    })
+    return repeat(engine.run(work, { ...call, context: undefined }))
+  }
+  const recorder = Telemetry.recorder("bench recording")
+  const silent = { ...recorder, attempt: () => {}, call: () => {} }
+  const contestants = { recorded: await stack(recorder), silent: await stack(silent) }
+  const times = await Measure.interleaved(contestants, { rounds: 100, warmup: 10, clock: Measure.cpu })
+  const perCall = (name: keyof typeof times) => Measure.median(times[name]) / calls
+  const name = "recording, against a stack that records nothing"
+  const row = Measure.less(name, "ns of processor/call", perCall("recorded"), perCall("silent"), 0.95)
+  return { ...row, ratio: Measure.paired(times.silent, times.recorded) }
 }
 
 const heap = (): number => {

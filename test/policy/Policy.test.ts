@@ -750,6 +750,7 @@ describe("what is counted", () => {
         yield* Effect.exit(policy(Effect.die("x")))
         assert.deepStrictEqual(yield* counts("counted"), {
           attempts_total: 7,
+          circuit_open: 0,
           "retries_total{Fault}": 3,
           "requests_total{success}": 1,
           "requests_total{Fault}": 2,

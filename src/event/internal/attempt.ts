@@ -300,8 +300,10 @@ export class Attempts {
             Effect.flatMap(parking.confirm(lease), (held) => (held ? Effect.void : Effect.fail(new Fenced())))
           )
     const transaction = store.transaction(name, work.event, body, { timeout })
-    return Effect.map(Handler.begin(this.#setup, this.#session, transaction, start, begun), ({ exit, stopped }) =>
-      exit._tag === "Success" ? (Option.isNone(exit.value) ? isDuplicate : handled) : this.#failure(exit, stopped)
+    return Effect.map(
+      Handler.begin(this.#setup, this.#session, work.event, transaction, start, begun),
+      ({ exit, stopped }) =>
+        exit._tag === "Success" ? (Option.isNone(exit.value) ? isDuplicate : handled) : this.#failure(exit, stopped)
     )
   }
 
@@ -312,8 +314,9 @@ export class Attempts {
   ): Effect.Effect<Outcome> {
     const start = monotonicMillis(this.#setup.alarm.clock)
     const handler = Handler.of(this.#setup, work, token, start)
-    return Effect.mapEager(Handler.begin(this.#setup, this.#session, handler, start, begun), ({ exit, stopped }) =>
-      exit._tag === "Success" ? handled : this.#failure(exit, stopped)
+    return Effect.mapEager(
+      Handler.begin(this.#setup, this.#session, work.event, handler, start, begun),
+      ({ exit, stopped }) => (exit._tag === "Success" ? handled : this.#failure(exit, stopped))
     )
   }
 

@@ -2,10 +2,10 @@ import * as Context from "effect/Context"
 import * as Data from "effect/Data"
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
-import * as HttpTraceContext from "effect/http/HttpTraceContext"
 import * as Schema from "effect/Schema"
 import * as Tracer from "effect/Tracer"
 import * as Issue from "../../internal/issue.ts"
+import * as Span from "../../internal/span.ts"
 import * as OperationKey from "../../policy/OperationKey.ts"
 import * as RequestContext from "../../policy/RequestContext.ts"
 import * as Telemetry from "../../Telemetry.ts"
@@ -61,8 +61,7 @@ export function* build(
     return invalid(["data", ...path].join("."), description)
   })
   const span = Context.getOrUndefined(context, Tracer.ParentSpan)
-  const traced =
-    span?._tag === "Span" ? { traceparent: HttpTraceContext.toHeaders(span)["traceparent"] ?? "" } : undefined
+  const traceparent = span === undefined ? undefined : Span.traceparentOf(span)
   const event: CloudEvent = {
     specversion: "1.0",
     id: options.id ?? (yield* OperationKey.next(`publish ${type.type}`)),
@@ -73,9 +72,10 @@ export function* build(
     datacontenttype: type.datacontenttype,
     ...(type.dataschema === undefined ? undefined : { dataschema: type.dataschema }),
     extensions: {
-      ...traced,
+      ...(traceparent === undefined ? undefined : { traceparent }),
       ...(requestId === undefined ? undefined : { requestid: requestId }),
       ...(key === undefined ? undefined : { partitionkey: key }),
+      ...(Context.get(context, Telemetry.Synthetic) ? { synthetic: true } : undefined),
       ...options.extensions
     },
     data: encoded

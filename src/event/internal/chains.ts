@@ -52,11 +52,10 @@ export const attemptOn = (
   const begun = (handling: Handling) => {
     chain.handling = handling
   }
-  return Effect.tap(attempts.attempt(work, begun, lease), () =>
-    Effect.sync(() => {
-      chain.handling = undefined
-    })
-  )
+  return Effect.map(attempts.attempt(work, begun, lease), (decision) => {
+    chain.handling = undefined
+    return decision
+  })
 }
 
 /**

@@ -5,6 +5,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
 import type { BrokerError } from "../BrokerError.ts"
+import * as Sampling from "./sampling.ts"
 import * as Session from "./session.ts"
 import type { Setup } from "./setup.ts"
 
@@ -129,8 +130,14 @@ export const launch = Effect.fnUntraced(function* (
     })
   }
 
-  yield* Effect.addFinalizer(() => end)
+  yield* Effect.addFinalizer(() =>
+    Effect.andThen(
+      end,
+      Effect.sync(() => recorder.paused(undefined, context as never))
+    )
+  )
   yield* begin
+  yield* Sampling.register(setup, () => paused !== undefined || live?.running.gate.outage !== undefined)
   const registry = yield* Registry
   yield* Effect.acquireRelease(
     Effect.sync(() => {

@@ -2,16 +2,17 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
-import * as Headers from "effect/http/Headers"
-import * as HttpTraceContext from "effect/http/HttpTraceContext"
-import * as Option from "effect/Option"
 import type { Entry } from "../../internal/alarm.ts"
 import { monotonicMillis } from "../../internal/monotonic.ts"
+import * as Span from "../../internal/span.ts"
 import * as OperationKey from "../../policy/OperationKey.ts"
 import * as RequestContext from "../../policy/RequestContext.ts"
 import * as Telemetry from "../../Telemetry.ts"
+import type { CloudEvent } from "../CloudEvent.ts"
 import { CurrentDelivery } from "../CurrentDelivery.ts"
 import type { Handling, Session, Setup, Work } from "./setup.ts"
+import { isSynthetic, recordedWith } from "./synthetic.ts"
+import * as Tracing from "./tracing.ts"
 
 /**
  * The handler of a message with what it inherits from the event: request id, trace, deadline, and keys that a redelivery
@@ -25,7 +26,7 @@ export const of = (
 ): Effect.Effect<unknown, unknown, any> => {
   const { channel, handlers, name, timeoutMillis, traced } = setup
   const { event, history, key, message, redeliveries } = work
-  const { requestid, traceparent, tracestate } = event.extensions
+  const { requestid, traceparent } = event.extensions
   const deadline = start + timeoutMillis
   const inherited: RequestContext.RequestContext =
     typeof requestid === "string" && requestid !== "" ? { deadline, requestId: requestid } : { deadline }
@@ -34,22 +35,20 @@ export const of = (
   const services = (outer: Context.Context<any>) => {
     const withDelivery = Context.add(outer, CurrentDelivery, delivery)
     const withRequest = Context.add(withDelivery, RequestContext.RequestContext, inherited)
-    return Context.add(withRequest, OperationKey.Keys, OperationKey.keysOf(event.source, event.id, name))
+    const withKeys = Context.add(withRequest, OperationKey.Keys, OperationKey.keysOf(event.source, event.id, name))
+    return isSynthetic(event) ? Context.add(withKeys, Telemetry.Synthetic, true) : withKeys
   }
   const handler = Effect.suspend(() => handlers[event.type]!(event))
   const provided = Effect.scoped(Effect.updateContext(handler, services))
   if (!traced && typeof traceparent !== "string") return provided
-  const headers = Headers.fromInput({ traceparent: String(traceparent), tracestate: String(tracestate ?? "") })
-  const parent = typeof traceparent === "string" ? HttpTraceContext.w3c(headers) : Option.none()
   return Effect.withSpan(provided, `process ${channel.name}`, {
     kind: "consumer",
-    ...(Option.isSome(parent) ? { parent: parent.value } : undefined),
+    ...Span.continued(Span.remote(traceparent)),
     attributes: {
-      [Telemetry.Attribute.channel]: channel.name,
+      ...Tracing.attributesOf(setup.broker, channel, "process", "process"),
+      ...Tracing.attributesOfEvent(event),
       [Telemetry.Attribute.consumer]: name,
-      [Telemetry.Attribute.eventId]: event.id,
-      [Telemetry.Attribute.eventSource]: event.source,
-      [Telemetry.Attribute.eventType]: event.type
+      [Telemetry.Attribute.attempt]: delivery.attempt
     }
   })
 }
@@ -67,24 +66,26 @@ export interface Ended<A, E> {
 export const begin = <A, E>(
   setup: Setup,
   session: Session,
+  event: CloudEvent,
   handler: Effect.Effect<A, E, any>,
   start: number,
   begun?: (handling: Handling) => void
 ): Effect.Effect<Ended<A, E>> => {
   const fiber = setup.fork(handler)
   const exit = fiber.pollUnsafe()
-  if (exit === undefined) return watch(setup, session, fiber, start, begun)
+  if (exit === undefined) return watch(setup, session, event, fiber, start, begun)
   // Nothing is to be watched of a handler that has ended already.
-  record(setup, start)
+  record(setup, event, start)
   return Effect.succeed({ exit, stopped: undefined })
 }
 
-const record = ({ alarm, context, recorder }: Setup, start: number): void =>
-  recorder.handled(monotonicMillis(alarm.clock) - start, context)
+const record = (setup: Setup, event: CloudEvent, start: number): void =>
+  setup.recorder.handled(monotonicMillis(setup.alarm.clock) - start, recordedWith(setup, event))
 
 const watch = <A, E>(
   setup: Setup,
   session: Session,
+  event: CloudEvent,
   fiber: Fiber.Fiber<A, E>,
   start: number,
   begun: ((handling: Handling) => void) | undefined
@@ -103,7 +104,7 @@ const watch = <A, E>(
     begun?.(handling)
     alarm.add(timeout, start, context)
     fiber.addObserver((exit) => {
-      record(setup, start)
+      record(setup, event, start)
       alarm.remove(timeout)
       session.handling.delete(handling)
       resume(Effect.succeed({ exit, stopped: exit._tag === "Failure" ? stopped : undefined }))

@@ -3,14 +3,16 @@ import * as Effect from "effect/Effect"
 import * as Broker from "../Broker.ts"
 import type * as Ordering from "../Ordering.ts"
 import type * as Parking from "../Parking.ts"
-import type { Attempts } from "./attempt.ts"
-import { attemptOn, type Chain, Chains } from "./chains.ts"
+import type { Attempts, Decision } from "./attempt.ts"
+import { attemptOn, type Chain, Chains, type Task } from "./chains.ts"
 import { problemOf } from "./decision.ts"
 import type { Entrance } from "./gate.ts"
 import { Parked } from "./parked.ts"
 import { textOf } from "./report.ts"
 import * as Settling from "./settling.ts"
 import type { Session, Setup, Work } from "./setup.ts"
+
+const isOver: Effect.Effect<boolean> = Effect.succeed(false)
 
 /**
  * One at a time per key: under the lease of the key, its deliveries are worked on in their order. A message that must wait
@@ -47,33 +49,72 @@ export class Keyed {
   }
 
   #work(chain: Chain): Effect.Effect<void> {
-    return Effect.gen({ self: this }, function* () {
-      for (let task = chain.tasks.shift(); task !== undefined; task = chain.tasks.shift()) {
-        // Where the lease was lost, the same is tried again under the next one: its successors are to wait.
-        for (let again = true; again;) {
-          const lease = this.chains.closed ? undefined : yield* this.chains.hold(chain)
-          again = false
-          if (lease === undefined) {
-            if (task._tag === "Delivered") yield* this.#handBack(chain, task.delivery, task.work)
-          } else if (task._tag === "Look") yield* this.#parked.workOff(chain, lease)
-          else again = yield* this.#deliver(chain, lease, task.delivery, task.work)
-        }
+    const { tasks } = chain
+    let task: Task | undefined
+    return Effect.whileLoop({
+      while: () => {
+        if (tasks.length > 0) return true
+        // Said at once, so that nothing is added between.
+        this.chains.rest(chain)
+        return false
+      },
+      body: () => this.#do(chain, (task = tasks.shift()!)),
+      step: () => {
+        // One whose connection is gone is settled by nobody.
+        if (task?._tag === "Delivered") this.#setup.inHand.delete(task.delivery)
       }
-      this.chains.rest(chain)
+    })
+  }
+
+  #do(chain: Chain, task: Task): Effect.Effect<void> {
+    const { lease } = chain
+    // Nearly all messages come by here, and end here.
+    if (task._tag === "Delivered" && lease !== undefined && !this.chains.closed && this.chains.holds(chain, lease)) {
+      return Effect.flatMap(this.#deliver(chain, lease, task.delivery, task.work), (again) =>
+        again ? this.#underLease(chain, task) : Effect.void
+      )
+    }
+    return this.#underLease(chain, task)
+  }
+
+  /** Where the lease was lost, the same is tried again under the next one: its successors are to wait. */
+  #underLease(chain: Chain, task: Task): Effect.Effect<void> {
+    return Effect.gen({ self: this }, function* () {
+      for (let again = true; again;) {
+        const lease = this.chains.closed ? undefined : yield* this.chains.hold(chain)
+        again = false
+        if (lease === undefined) {
+          if (task._tag === "Delivered") yield* this.#handBack(chain, task.delivery, task.work)
+        } else if (task._tag === "Look") yield* this.#parked.workOff(chain, lease)
+        else again = yield* this.#deliver(chain, lease, task.delivery, task.work)
+      }
     })
   }
 
   /** Works on a delivery; says whether it is to be done again, because the lease was lost and the delivery was not. */
   #deliver(chain: Chain, lease: Parking.Lease, delivery: Broker.Delivery, work: Work): Effect.Effect<boolean> {
+    if (!delivery.isLive()) return isOver
+    // One that was given out before may be what its process died of. The store counts how often it is begun with, where
+    // the broker would count how often it was at hand when another one killed the process.
+    if (chain.parked > 0 || delivery.redeliveries > 0) {
+      return Effect.map(this.#park(chain, lease, delivery, work, 0, asItIs(work)), (parked) => parked === "lost")
+    }
+    const isLive = () => delivery.isLive() && this.chains.holds(chain, lease)
+    return Effect.flatMap(attemptOn(chain, this.#attempts, lease, { ...work, isLive }), (decision) =>
+      decision._tag === "Done" && !chain.unconfirmed
+        ? Effect.flatMap(Settling.carryOut(this.#setup, delivery, decision), () => isOver)
+        : this.#carryOut(chain, lease, delivery, work, decision)
+    )
+  }
+
+  #carryOut(
+    chain: Chain,
+    lease: Parking.Lease,
+    delivery: Broker.Delivery,
+    work: Work,
+    decision: Decision
+  ): Effect.Effect<boolean> {
     return Effect.gen({ self: this }, function* () {
-      if (!delivery.isLive()) return false
-      // One that was given out before may be what its process died of. The store counts how often it is begun with, where
-      // the broker would count how often it was at hand when another one killed the process.
-      if (chain.parked > 0 || delivery.redeliveries > 0) {
-        return (yield* this.#park(chain, lease, delivery, work, 0, asItIs(work))) === "lost"
-      }
-      const isLive = () => delivery.isLive() && this.chains.holds(chain, lease)
-      const decision = yield* attemptOn(chain, this.#attempts, lease, { ...work, isLive })
       switch (decision._tag) {
         case "Done":
           yield* this.chains.worked(chain, lease, decision.outcome)

@@ -4,6 +4,7 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
+import * as Span from "../../internal/span.ts"
 import * as ErrorAction from "../../policy/ErrorAction.ts"
 import type * as Telemetry from "../../Telemetry.ts"
 import type * as Broker from "../Broker.ts"
@@ -20,6 +21,8 @@ import { OutboxRemoval } from "./outboxRemoval.ts"
 import * as Report from "./outboxReport.ts"
 import { textOf } from "./report.ts"
 import type { Lease, OutboxError, Pending, Reason, SetAside } from "./storedEvent.ts"
+import { isSynthetic } from "./synthetic.ts"
+import * as Tracing from "./tracing.ts"
 
 /** What the pumps of a relay have in common. */
 export interface Setup {
@@ -56,9 +59,12 @@ export class OutboxPump {
   readonly #name: string
   readonly #setup: Setup
   readonly #recorder: Telemetry.Recorder
+  readonly #traced: boolean
   readonly #backlog = new Backlog()
   readonly #outage = new BrokerOutage()
   readonly #fibers = new Set<Fiber.Fiber<unknown>>()
+  /** Synthetic events. */
+  readonly #unrecorded = new WeakSet<Pending>()
   #held = new Map<number, { readonly token: number; readonly until: number }>()
   #changed = Deferred.makeUnsafe<void>()
   #more = false
@@ -75,6 +81,7 @@ export class OutboxPump {
     this.#setup = setup
     this.#name = `outbox relay of ${channel.name}`
     this.#recorder = recorderOf(channel)
+    this.#traced = Span.isTraced(setup.context)
     this.removal = new OutboxRemoval(this.#name, setup.outbox.remove, (position) =>
       this.#backlog.known.delete(position)
     )
@@ -218,14 +225,16 @@ export class OutboxPump {
     return Effect.suspend(() => {
       const read = Structured.read(Payload.writeUtf8(event.event))
       if (read instanceof InvalidEvent) return Effect.fail(read)
+      if (isSynthetic(read)) this.#unrecorded.add(event)
       const message = messageOf(this.channel, read, event.key, broker.binding)
-      return Effect.flatMap(message, (message) => broker.publish(this.channel, message))
+      const sent = Effect.flatMap(message, (message) => broker.publish(this.channel, message))
+      return this.#traced ? Tracing.relayed(broker, this.channel, read, sent) : sent
     })
   }
 
   #confirm(lane: Lane, event: Pending): void {
     this.#confirmed++
-    this.#recorder.published("confirmed", this.#setup.context)
+    if (!this.#unrecorded.has(event)) this.#recorder.published("confirmed", this.#setup.context)
     this.removal.add(event.position)
     this.#backlog.done(lane)
     this.#endOutage()
@@ -251,13 +260,15 @@ export class OutboxPump {
     const isAlone = lane.failures > 0 && this.#confirmed > lane.confirmedBefore
     lane.failures++
     lane.confirmedBefore = this.#confirmed
-    this.#recorder.published((error as Partial<PublishError>).reason ?? reason ?? "failed", context)
+    if (!this.#unrecorded.has(event)) {
+      this.#recorder.published((error as Partial<PublishError>).reason ?? reason ?? "failed", context)
+    }
     if (reason !== undefined && (reason !== "refused" || isAlone)) return yield* this.#count(lane, event, reason, error)
     let until = now() + pauseAfter(lane.failures)
     if (reason === undefined && !isAlone) {
       const isNew = this.#outage.begin(now())
       until = this.#outage.until
-      if (isNew) yield* Report.outage(this.#name, error)
+      if (isNew) yield* Report.outage(this.#name, this.channel.name, error)
     } else this.#outage.giveBack()
     this.#backlog.postpone(lane, until)
     this.wake()

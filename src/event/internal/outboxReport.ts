@@ -14,15 +14,15 @@ const annotations = (event: Entry, attempt: number): Record<string, unknown> => 
   [Telemetry.Attribute.attempt]: attempt
 })
 
-const tell = (name: string, message: string, error: unknown, requestId: string | undefined): Effect.Effect<void> =>
-  ErrorAction.notify({ kind: "alert", integration: name, message, error, requestId })
+const tell = (channel: string, message: string, error: unknown, requestId: string | undefined): Effect.Effect<void> =>
+  ErrorAction.notify({ kind: "alert", integration: channel, message, error, requestId })
 
 /** The broker is away, or the channel is there with other arguments. People are told where the error's action says so. */
-export const outage = (name: string, error: unknown): Effect.Effect<void> => {
+export const outage = (name: string, channel: string, error: unknown): Effect.Effect<void> => {
   const { guidance, notify } = ErrorAction.isActionable(error) ? error.errorAction : ErrorAction.retry
   const message = `${name}: paused by an outage, no attempt is spent: ${textOf(error)}; ${guidance}`
   const logged = Effect.logWarning(message)
-  return notify === "none" ? logged : Effect.andThen(logged, tell(name, message, error, undefined))
+  return notify === "none" ? logged : Effect.andThen(logged, tell(channel, message, error, undefined))
 }
 
 /** An event has failed, and is tried again. */
@@ -55,7 +55,7 @@ export const setAside = (
     (cause) => Effect.logError(`${name}: onSetAside failed`, cause)
   )
   return Effect.annotateLogs(Effect.logError(message), annotations(event, event.attempts)).pipe(
-    Effect.andThen(tell(name, message, error, event.id)),
+    Effect.andThen(tell(event.channel, message, error, event.id)),
     Effect.andThen(Effect.asVoid(Effect.forkDetach(hooked)))
   )
 }

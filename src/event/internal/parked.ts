@@ -14,6 +14,7 @@ import type { Reading } from "./reader.ts"
 import { textOf } from "./report.ts"
 import * as Settling from "./settling.ts"
 import type { Session, Setup } from "./setup.ts"
+import { recordedWith } from "./synthetic.ts"
 
 /** Works off the parked messages of a key, in their order. */
 export class Parked {
@@ -76,7 +77,8 @@ export class Parked {
     { message, position }: Parking.Parked,
     { event, key }: Extract<Reading, { readonly _tag: "Known" }>
   ): Effect.Effect<void, Parking.ParkingError | PublishError> {
-    const { context, recorder } = this.#setup
+    const { recorder } = this.#setup
+    const context = recordedWith(this.#setup, event)
     return Effect.gen({ self: this }, function* () {
       const history = History.read(message)
       // What kills its process would do so for ever, since no broker counts it any more.

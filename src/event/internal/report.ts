@@ -3,6 +3,7 @@ import * as ErrorAction from "../../policy/ErrorAction.ts"
 import * as Telemetry from "../../Telemetry.ts"
 import type { CloudEvent } from "../CloudEvent.ts"
 import type { Problem } from "./decision.ts"
+import { isSynthetic } from "./synthetic.ts"
 
 const levels = { info: "Info", warn: "Warn", error: "Error" } as const
 
@@ -35,5 +36,7 @@ export const report = (
   const logged = Effect.annotateLogs(Effect.logWithLevel(levels[options.level ?? action.log])(message), annotations)
   if (!options.ends || action.notify === "none" || ErrorAction.wasTold(error)) return logged
   const notice = { kind: action.notify, integration: consumer, message, error, requestId: event?.id }
-  return Effect.andThen(logged, ErrorAction.notify(notice))
+  const told = ErrorAction.notify(notice)
+  const isLeftOut = event !== undefined && isSynthetic(event)
+  return Effect.andThen(logged, isLeftOut ? Effect.provideService(told, Telemetry.Synthetic, true) : told)
 }

@@ -15,6 +15,7 @@ import type { Reading } from "./reader.ts"
 import { report, textOf } from "./report.ts"
 import * as Settling from "./settling.ts"
 import type { Handling, Session, Setup, Work } from "./setup.ts"
+import { isSynthetic } from "./synthetic.ts"
 
 /** How often parked messages of others are looked for. */
 const lookOutEvery = "1 second"
@@ -53,6 +54,7 @@ export const run = (
     yield* Effect.addFinalizer(() =>
       Effect.suspend(() => {
         for (const each of Array.from(handling)) each.stop("lost")
+        setup.inHand.clear()
         return Effect.andThen(processes.ended, keyed?.chains.releaseAll ?? Effect.void)
       })
     )
@@ -88,6 +90,7 @@ export const run = (
 
     /** Settles what no handler is there for. */
     const settleUnhandled = Effect.fnUntraced(function* (delivery: Broker.Delivery, reading: Reading) {
+      if (reading.event !== undefined && isSynthetic(reading.event)) setup.unrecorded.add(delivery)
       if (reading._tag === "Invalid") {
         const { error, event } = reading
         const attempt = History.read(delivery.message).failures + 1
@@ -106,14 +109,14 @@ export const run = (
     })
 
     const handle = (delivery: Broker.Delivery): Effect.Effect<unknown> =>
-      Effect.flatMap(setup.read(delivery.message), (reading) => {
+      Effect.flatMapEager(setup.read(delivery.message), (reading) => {
         if (reading._tag !== "Known" || setup.handlers[reading.event.type] === undefined) {
           return settleUnhandled(delivery, reading)
         }
-        const work = workOf(delivery, reading)
+        const work = workOf(setup, delivery, reading)
         return Effect.flatMap(attempts.attempt(work), (decision) => Settling.carryOut(setup, delivery, decision))
       })
-    const take =
+    const begin =
       keyed === undefined
         ? (deliveries: ReadonlyArray<Broker.Delivery>) =>
             Effect.sync(() => {
@@ -121,18 +124,19 @@ export const run = (
             })
         : (deliveries: ReadonlyArray<Broker.Delivery>) =>
             // One after another, so that the order is that of the queue.
-            Effect.forEach(
-              deliveries,
-              (delivery) =>
-                Effect.flatMap(setup.read(delivery.message), (reading) => {
-                  if (reading._tag !== "Known" || setup.handlers[reading.event.type] === undefined) {
-                    return settleUnhandled(delivery, reading)
-                  }
-                  keyed.deliver(reading.key!, delivery, workOf(delivery, reading))
-                  return Effect.void
-                }),
-              { discard: true }
+            inTurn(deliveries, (delivery) =>
+              Effect.flatMapEager(setup.read(delivery.message), (reading) => {
+                if (reading._tag !== "Known" || setup.handlers[reading.event.type] === undefined) {
+                  return settleUnhandled(delivery, reading)
+                }
+                keyed.deliver(reading.key!, delivery, workOf(setup, delivery, reading))
+                return Effect.void
+              })
             )
+    const take = (deliveries: ReadonlyArray<Broker.Delivery>) => {
+      for (const delivery of deliveries) setup.inHand.add(delivery)
+      return begin(deliveries)
+    }
     // What was taken from the queue is handed on, whatever comes between.
     const intake = Effect.uninterruptibleMask((restore) =>
       Effect.forever(Effect.flatMap(restore(Queue.takeAll(queue)), take))
@@ -144,11 +148,22 @@ export const run = (
     return { gate, handling }
   })
 
-const workOf = (delivery: Broker.Delivery, { event, key }: Extract<Reading, { readonly _tag: "Known" }>): Work => {
+const workOf = (
+  setup: Setup,
+  delivery: Broker.Delivery,
+  { event, key }: Extract<Reading, { readonly _tag: "Known" }>
+): Work => {
   const { isLive, message } = delivery
+  if (isSynthetic(event)) setup.unrecorded.add(delivery)
   const history = History.read(message)
   return { message, event, key, history, redeliveries: delivery.redeliveries + history.redeliveries, isLive }
 }
+
+const inTurn = <A>(all: ReadonlyArray<A>, process: (each: A) => Effect.Effect<unknown>): Effect.Effect<void> =>
+  Effect.suspend(() => {
+    let next = 0
+    return Effect.whileLoop({ while: () => next < all.length, body: () => process(all[next++]!), step: () => {} })
+  })
 
 const uninterruptible = { uninterruptible: true }
 

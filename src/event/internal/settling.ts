@@ -42,9 +42,10 @@ export const settle = (
   settlement: Broker.Settlement,
   outcome: string
 ): Effect.Effect<Broker.Settled> => {
-  const { context, name, recorder } = setup
+  const { context, inHand, name, recorder, synthetic, unrecorded } = setup
   return Effect.flatMap(delivery.settle(settlement), (settled) => {
-    recorder.delivery(settled === "done" ? outcome : settled, context)
+    inHand.delete(delivery)
+    recorder.delivery(settled === "done" ? outcome : settled, unrecorded.has(delivery) ? synthetic : context)
     if (settled === "done") return Effect.succeed(settled)
     const id = delivery.message.messageId ?? "without id"
     const text =

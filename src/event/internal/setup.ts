@@ -40,6 +40,12 @@ export interface Setup {
   readonly fork: <A, E>(effect: Effect.Effect<A, E, any>, options?: Effect.RunOptions) => Fiber.Fiber<A, E>
   readonly alarm: Alarm
   readonly recorder: Telemetry.Recorder
+  /** What the numbers of synthetic events are recorded with, and so left out. */
+  readonly synthetic: Context.Context<any>
+  /** Deliveries of synthetic events. */
+  readonly unrecorded: WeakSet<Broker.Delivery>
+  /** Deliveries that are not settled, in the order in which they came. */
+  readonly inHand: Set<Broker.Delivery>
   /** Whether there is another tracer than the default, which keeps nothing. */
   readonly traced: boolean
 }

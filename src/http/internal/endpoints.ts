@@ -63,7 +63,7 @@ export const makeClient = Effect.fnUntraced(function* (wire: Wire, api: HttpApi.
       }
       const httpClient = HttpClient.makeWith(
         (request: Effect.Effect<HttpClientRequest.HttpClientRequest>) =>
-          Effect.flatMap(request, (each) => Exchange.exchange(wire, operation, each, read)),
+          Effect.flatMap(request, (each) => Exchange.exchange(wire, operation, each, read, endpoint.path)),
         Effect.succeed
       )
       const raw = HttpApiClient.endpoint(api, { ...(at as object), httpClient } as never) as Effect.Effect<

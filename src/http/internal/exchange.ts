@@ -10,15 +10,18 @@ import type * as HttpClientResponse from "effect/http/HttpClientResponse"
 import * as UrlParams from "effect/http/UrlParams"
 import * as Inspectable from "effect/Inspectable"
 import * as Redacted from "effect/Redacted"
+import type { Span } from "effect/Tracer"
 import * as Option from "../../internal/option.ts"
 import * as RequestContext from "../../policy/RequestContext.ts"
 import * as Timeouts from "../../policy/Timeouts.ts"
+import * as Telemetry from "../../Telemetry.ts"
 import { ProtocolError } from "../CallError.ts"
 import * as Idempotency from "../Idempotency.ts"
 import * as Answer from "./answer.ts"
 import type { Authenticator, Credential } from "./credential.ts"
 import { withMetadata } from "./metadata.ts"
 import * as Mismatch from "./mismatch.ts"
+import * as Tracing from "./tracing.ts"
 import { pathOf, type Site, siteOf, type Wire } from "./wire.ts"
 
 /** Takes the value out of a response; `undefined` where the contract does not declare such a response. */
@@ -39,7 +42,9 @@ export const exchange = <A, E>(
   /** Names the operation for derived idempotency keys; by default the method and path. */
   operation: string | undefined,
   relative: HttpClientRequest.HttpClientRequest,
-  read: Read<A, E>
+  read: Read<A, E>,
+  /** The path of the endpoint as it is declared, for spans. */
+  template?: string
 ): Effect.Effect<A, unknown, any> =>
   Effect.withFiber((fiber) => {
     const { authenticator } = wire
@@ -51,6 +56,7 @@ export const exchange = <A, E>(
     const unsafe = !safe.has(given.method)
     const headers: Record<string, string> = { "x-request-id": requestId }
     if (given.headers.accept === undefined) headers.accept = "application/json"
+    if (fiber.getRef(Telemetry.Synthetic)) headers["x-synthetic"] = "true"
     let request = HttpClientRequest.setHeaders(given, headers)
     if (wire.sourceSystem !== undefined && unsafe) {
       request = withMetadata(request, wire.sourceSystem, fiber.getRef(Clock.Clock))
@@ -64,14 +70,15 @@ export const exchange = <A, E>(
       // `FetchHttpClient` would follow redirects, with the credentials, before they are seen. Other clients do not look.
       context: withoutRedirects(fiber.context)
     }
+    const sending: Sending = { requestId, template, times: 0 }
     const run = (ready: HttpClientRequest.HttpClientRequest) => {
       if (authenticator === undefined) {
-        return wire.policy.run(send(wire, ready, requestId, [], read), options)
+        return wire.policy.run(send(wire, ready, sending, [], read), options)
       }
       let used: Credential | undefined
       const attempt = Effect.flatMap(credentialOf(authenticator), (credential) => {
         used = credential
-        return sendWith(wire, ready, requestId, credential, read)
+        return sendWith(wire, ready, sending, credential, read)
       })
       const refresh = () => (used === undefined ? Effect.succeed(false) : authenticator.refused(used))
       return wire.policy.run(attempt, { ...options, refresh })
@@ -103,16 +110,16 @@ const credentialOf = <E>(authenticator: Authenticator<E>): Effect.Effect<Credent
 const sendWith = <A, E>(
   wire: Wire,
   request: HttpClientRequest.HttpClientRequest,
-  requestId: string,
+  sending: Sending,
   credential: Credential,
   read: Read<A, E>
 ): Effect.Effect<A, unknown, any> => {
   const secret = Redacted.value(credential.value)
   if (!Option.isHeaderValue(secret)) {
-    return Effect.fail(unsendable(siteOf(wire.name, request, requestId), credential.header))
+    return Effect.fail(unsendable(siteOf(wire.name, request, sending.requestId), credential.header))
   }
   const authorized = HttpClientRequest.setHeader(request, credential.header, secret)
-  const sent = send(wire, authorized, requestId, [secret, secret.replace(/^Bearer /, "")], read)
+  const sent = send(wire, authorized, sending, [secret, secret.replace(/^Bearer /, "")], read)
   return Effect.updateService(sent, Headers.CurrentRedactedNames, (names) =>
     names.includes(credential.header) ? names : [...names, credential.header]
   )
@@ -130,26 +137,61 @@ const unsendable = (site: Site, field: string): ProtocolError =>
 const send = <A, E>(
   wire: Wire,
   request: HttpClientRequest.HttpClientRequest,
-  requestId: string,
+  sending: Sending,
   secrets: ReadonlyArray<string>,
   read: Read<A, E>
 ): Effect.Effect<A, unknown, any> =>
   Effect.withFiber((fiber) => {
-    const attempt = fiber.getRef(Timeouts.CurrentAttempt)
-    const site = () => siteOf(wire.name, request, requestId)
-    // Where nobody shows when the request is sent, it counts as sent from now on.
-    attempt?.sent()
-    return Effect.matchCauseEffect(wire.httpClient.execute(request), {
-      onFailure: (cause) =>
-        Effect.failCause(
-          Cause.map(cause, (error) => Mismatch.fromClient(wire, error, site(), attempt?.wasSent, "request"))
-        ),
-      onSuccess: (answer) => {
-        attempt?.answered()
-        return Answer.receive(wire, concealed(answer, secrets), site, secrets, read(answer, fiber))
-      }
-    })
+    const { requestId, template } = sending
+    const resends = sending.times++
+    if (!Tracing.isTraced(fiber, request)) return sendIn(fiber, wire, request, requestId, secrets, read, undefined)
+    const about = {
+      integration: wire.name,
+      requestId,
+      resends,
+      template: template === undefined ? undefined : templateOf(wire.baseUrl, template)
+    }
+    return Tracing.traced(fiber, request, about, (request, span) =>
+      sendIn(fiber, wire, request, requestId, secrets, read, span)
+    )
   })
+
+/** What the attempts of a call have in common. */
+interface Sending {
+  readonly requestId: string
+  readonly template: string | undefined
+  times: number
+}
+
+/** The path of an endpoint below that of the provider. */
+const templateOf = (baseUrl: string, template: string): string =>
+  URL.canParse(baseUrl) ? new URL(baseUrl).pathname.replace(/\/$/, "") + template : template
+
+const sendIn = <A, E>(
+  fiber: Fiber.Fiber<unknown, unknown>,
+  wire: Wire,
+  request: HttpClientRequest.HttpClientRequest,
+  requestId: string,
+  secrets: ReadonlyArray<string>,
+  read: Read<A, E>,
+  span: Span | undefined
+): Effect.Effect<A, unknown, any> => {
+  const attempt = fiber.getRef(Timeouts.CurrentAttempt)
+  const site = () => siteOf(wire.name, request, requestId)
+  // Where nobody shows when the request is sent, it counts as sent from now on.
+  attempt?.sent()
+  return Effect.matchCauseEffect(wire.httpClient.execute(request), {
+    onFailure: (cause) =>
+      Effect.failCause(
+        Cause.map(cause, (error) => Mismatch.fromClient(wire, error, site(), attempt?.wasSent, "request"))
+      ),
+    onSuccess: (answer) => {
+      attempt?.answered()
+      if (span !== undefined) Tracing.answered(fiber, span, answer)
+      return Answer.receive(wire, concealed(answer, secrets), site, secrets, read(answer, fiber))
+    }
+  })
+}
 
 const withoutRedirects = (context: Context.Context<never>): Context.Context<never> => {
   if (context !== last.given)

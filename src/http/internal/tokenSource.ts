@@ -18,7 +18,9 @@ import type * as Telemetry from "../../Telemetry.ts"
 import * as Timeouts from "../../policy/Timeouts.ts"
 import * as Body from "./body.ts"
 import type { Authenticator, Credential } from "./credential.ts"
+import * as Tracing from "./tracing.ts"
 import * as Transport from "./transport.ts"
+import { pathOf } from "./wire.ts"
 
 /** What a failure says about itself. */
 interface Failure {
@@ -146,7 +148,17 @@ const request = Effect.fnUntraced(function* <E>(
   })
   const clock = yield* Clock.Clock
   const sentAt = monotonicMillis(clock)
-  return yield* options.httpClient.execute(asked).pipe(
+  const about = { integration: options.integration, template: pathOf(asked), resends: 0, requestId: undefined }
+  const execute = Effect.withFiber((fiber) =>
+    Tracing.isTraced(fiber, asked)
+      ? Tracing.traced(fiber, asked, about, (request, span) =>
+          Effect.tap(options.httpClient.execute(request), (response) =>
+            Effect.sync(() => Tracing.answered(fiber, span, response))
+          )
+        )
+      : options.httpClient.execute(asked)
+  )
+  return yield* execute.pipe(
     Effect.mapError((error) =>
       options.failed({ reason: "unavailable", description: Transport.failureOf(error)?.code ?? "no response" })
     ),

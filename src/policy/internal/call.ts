@@ -269,6 +269,10 @@ class Call implements Entry {
     else return this.arm(now)
     this.child?.interruptUnsafe()
   }
+  /** The limit that has ended the attempt in hand, if it is this one. */
+  expiredIn(phase: Phase): Timeouts.Timeout["kind"] | undefined {
+    return this.phase === phase ? this.fired : undefined
+  }
   /** The phase of the attempt has changed. An earlier attempt's may still be told, and is not listened to. */
   moved(phase: Phase, to: "preparing" | "connecting" | "sent" | "answered"): void {
     if (this.phase !== phase) return
@@ -457,7 +461,7 @@ class Call implements Entry {
   private record(outcome: string, now: number): void {
     if (this.recorded) return
     this.recorded = true
-    this.engine.parts.recorder.call(outcome, now - this.startedAt, this.context)
+    this.engine.parts.recorder.call(outcome, now - this.startedAt, this.context, now)
   }
   private now(): number {
     return monotonicMillis(this.clock)
@@ -481,6 +485,9 @@ class Phase implements Timeouts.Attempt {
     this.wasSent = false
     this.isPreparing = true
     this.#call.moved(this, "preparing")
+  }
+  get expired(): Timeouts.Timeout["kind"] | undefined {
+    return this.#call.expiredIn(this)
   }
   connecting(): void {
     this.wasSent = false

@@ -1,5 +1,6 @@
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Telemetry from "../../Telemetry.ts"
 
 /** Something with circuits of one name: a circuit itself, or a family of them. */
 export interface Member<out Circuit = unknown> {
@@ -21,9 +22,12 @@ export const Registry = Context.Reference<Map<string, Set<WeakRef<Member>>>>(
 )
 
 export const register = (member: Member): Effect.Effect<void> =>
-  Effect.map(Registry, (registry) => {
+  Effect.contextWith((context: Context.Context<never>) => {
+    const registry = Context.get(context, Registry)
+    Telemetry.recorder(member.name).circuits(member, context)
     const members = registry.get(member.name) ?? new Set()
     for (const each of members) if (each.deref() === undefined) members.delete(each)
     members.add(new WeakRef(member))
     registry.set(member.name, members)
+    return Effect.void
   })

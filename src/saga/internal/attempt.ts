@@ -13,18 +13,22 @@ import * as ErrorAction from "../../policy/ErrorAction.ts"
 import * as OperationKey from "../../policy/OperationKey.ts"
 import * as RequestContext from "../../policy/RequestContext.ts"
 import type * as RetryPolicy from "../../policy/RetryPolicy.ts"
+import * as Telemetry from "../../Telemetry.ts"
 import { CurrentStep } from "../CurrentStep.ts"
 import type { Failure, Phase } from "../Outcome.ts"
 import { StepFailed } from "../SagaError.ts"
 import * as SagaStore from "../SagaStore.ts"
 import * as Json from "./json.ts"
+import { ofStep, type Tracing } from "./spans.ts"
 
 /** The run of a saga that an attempt is part of. */
 export interface Run {
   readonly saga: string
   readonly id: string
   readonly requestId: string | undefined
+  readonly synthetic: boolean
   readonly store: SagaStore.SagaStore["Service"]
+  readonly tracing: Tracing
 }
 
 /** One try of a step or of its compensation. */
@@ -113,10 +117,11 @@ const isolated = (attempt: Attempt, run: Run): Effect.Effect<Exit.Exit<unknown, 
           orElse: () => Effect.fail(new TimedOut(attempt.timeout!))
         })
   )
-  const named = limited.pipe(
-    Effect.scoped,
-    Effect.provideService(CurrentStep, { saga: run.saga, id: run.id, step, phase, attempt: attempt.number }),
+  const at = { saga: run.saga, id: run.id, step, phase, attempt: attempt.number }
+  const named = ofStep(run.tracing, at, Effect.scoped(limited)).pipe(
+    Effect.provideService(CurrentStep, at),
     Effect.provideService(RequestContext.RequestContext, { requestId: run.requestId ?? run.id }),
+    Effect.provideService(Telemetry.Synthetic, run.synthetic),
     OperationKey.derived("saga", run.saga, run.id, phase, step)
   )
   return Effect.flatMap(Effect.forkChild(named as Effect.Effect<unknown, unknown>), (fiber) =>

@@ -4,12 +4,15 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
+import * as Tracer from "effect/Tracer"
 import * as DurableDeferred from "effect/workflow/DurableDeferred"
 import * as Workflow from "effect/workflow/Workflow"
 import { WorkflowEngine, WorkflowInstance } from "effect/workflow/WorkflowEngine"
 import * as Issue from "../../internal/issue.ts"
 import * as Check from "../../internal/option.ts"
+import * as Span from "../../internal/span.ts"
 import * as RequestContext from "../../policy/RequestContext.ts"
+import * as Telemetry from "../../Telemetry.ts"
 import { InvalidPayload, KeyReused } from "../SagaError.ts"
 import * as SagaStore from "../SagaStore.ts"
 import { asked } from "./asked.ts"
@@ -18,6 +21,7 @@ import * as Json from "./json.ts"
 import { signalOf } from "./machine.ts"
 import * as outcomes from "./outcome.ts"
 import * as Run from "./run.ts"
+import { silent, Spans } from "./spans.ts"
 
 type SagaWorkflow = Workflow.Workflow<string, typeof Run.Input, typeof Schema.String, typeof Schema.Never>
 
@@ -39,7 +43,13 @@ const workflows = new Map<string, SagaWorkflow>()
 
 /** A saga that is started in a step of another is no part of it. */
 const apart = <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
-  Effect.updateContext(self, (context: Context.Context<R>) => Context.omit(WorkflowInstance)(context as never) as never)
+  Effect.updateContext(self, (context: Context.Context<R>) => {
+    const outside = Context.omit(WorkflowInstance)(context as Context.Context<never>)
+    return (Span.isTraced(outside) ? Context.add(outside, Tracer.Tracer, silent) : outside) as never
+  })
+
+/** As many as a gauge counts: more than a person looks at. */
+const mostStuck = 1000
 
 const isOver = (result: Option.Option<Workflow.Result<unknown, unknown>>): boolean =>
   Option.isSome(result) && result.value._tag === "Complete"
@@ -68,12 +78,16 @@ export const make = (definition: Definition) => {
     const digest = yield* Run.digestOf(text)
     const id = yield* idOf(key)
     const { requestId } = yield* RequestContext.RequestContext
+    const span = Context.getOrUndefined(yield* Effect.context(), Tracer.ParentSpan)
+    const traceparent = span === undefined ? undefined : Span.traceparentOf(span)
     const input: Run.Input = {
       key,
       payload: text,
       digest,
       definition: own,
-      ...(requestId === undefined ? undefined : { requestId })
+      ...(requestId === undefined ? undefined : { requestId }),
+      ...(traceparent === undefined ? undefined : { traceparent }),
+      ...((yield* Telemetry.Synthetic) ? { synthetic: true } : undefined)
     }
     return { id, input }
   })
@@ -161,7 +175,19 @@ export const make = (definition: Definition) => {
       if (!definitions.has(fingerprint(older))) definitions.set(fingerprint(older), older)
     }
     return Layer.effectDiscard(
-      Effect.flatMap(WorkflowEngine, (engine) => engine.register(workflow, Run.perform(definitions)))
+      Effect.gen(function* () {
+        const engine = yield* WorkflowEngine
+        const context = yield* Effect.context()
+        const spans = Span.isTraced(context) ? new Spans(Context.get(context, Tracer.Tracer)) : undefined
+        if (spans !== undefined) yield* Effect.addFinalizer(() => spans.closeAll)
+        yield* engine.register(workflow, Run.perform(definitions, spans))
+        const store = yield* SagaStore.SagaStore
+        yield* Telemetry.sampler(
+          Effect.map(store.list({ saga, state: "stuck", limit: mostStuck }), ({ length: value }) => [
+            { metric: "sagasStuck", name: saga, value }
+          ])
+        )
+      })
     )
   }
 

@@ -1,4 +1,5 @@
 import * as Cause from "effect/Cause"
+import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Hex from "effect/encoding/Hex"
 import * as Option from "effect/Option"
@@ -7,7 +8,9 @@ import * as Schema from "effect/Schema"
 import type { WorkflowInstance } from "effect/workflow/WorkflowEngine"
 import { WorkflowEngine } from "effect/workflow/WorkflowEngine"
 import * as Issue from "../../internal/issue.ts"
+import * as Span from "../../internal/span.ts"
 import * as ErrorAction from "../../policy/ErrorAction.ts"
+import * as Telemetry from "../../Telemetry.ts"
 import type { Failure } from "../Outcome.ts"
 import { StepFailed } from "../SagaError.ts"
 import * as SagaStore from "../SagaStore.ts"
@@ -17,6 +20,7 @@ import { type Definition, fingerprint } from "./definition.ts"
 import * as Json from "./json.ts"
 import * as machine from "./machine.ts"
 import * as outcomes from "./outcome.ts"
+import { silent, type Spans } from "./spans.ts"
 import { decisionOf, stuck, type Verdict } from "./stuck.ts"
 
 /** What a run is started with. The payload is a JSON text, so that one that no longer fits is found by the saga. */
@@ -25,7 +29,11 @@ export const Input = Schema.Struct({
   payload: Schema.String,
   digest: Schema.String,
   definition: Schema.String,
-  requestId: Schema.optionalKey(Schema.String)
+  requestId: Schema.optionalKey(Schema.String),
+  /** Of the span that has started it (W3C Trace Context). */
+  traceparent: Schema.optionalKey(Schema.String),
+  /** Whether it was started by synthetic traffic. */
+  synthetic: Schema.optionalKey(Schema.Boolean)
 })
 export type Input = typeof Input.Type
 
@@ -53,10 +61,15 @@ export const begun = (saga: string, { definition, digest, key }: Input): SagaSto
   definition
 })
 
+const stateOf = (final: machine.Final) => {
+  if (final._tag === "Completed") return "completed"
+  return final._tag === "RolledBack" ? "rolledBack" : "abandoned"
+}
+
 const ended = (run: Run, final: machine.Final): Effect.Effect<void> => {
-  if (final._tag === "Completed") return record(run, { _tag: "Ended", state: "completed", compensated: [] })
+  const state = stateOf(final)
+  if (final._tag === "Completed") return record(run, { _tag: "Ended", state, compensated: [] })
   const { compensated, failure } = final
-  const state = final._tag === "RolledBack" ? "rolledBack" : "abandoned"
   const step = final._tag === "RolledBack" ? final.failedStep : final.step
   return record(run, { _tag: "Ended", state, step, failure, compensated })
 }
@@ -102,16 +115,22 @@ interface Unknown {
  * The run of a saga, by the definition that it was started with: another one may have other steps under the same names. A run
  * that this process does not know waits, stuck, for one that does.
  */
-export const perform = (definitions: ReadonlyMap<string, Definition>) =>
+export const perform = (definitions: ReadonlyMap<string, Definition>, spans: Spans | undefined) =>
   Effect.fnUntraced(function* (input: Input, id: string) {
     const current = definitions.values().next().value!
     const saga = current.name
-    const run: Run = { saga, id, requestId: input.requestId, store: yield* SagaStore.SagaStore }
+    const recorder = Telemetry.recorder(saga)
+    const span = spans === undefined ? Span.remote(input.traceparent) : yield* spans.of(saga, id, input)
+    const tracing = { tracer: spans?.tracer, span }
+    const store = yield* SagaStore.SagaStore
+    const run: Run = { saga, id, requestId: input.requestId, synthetic: input.synthetic === true, tracing, store }
     const definition = definitions.get(input.definition)
+    let over: machine.Final | undefined
 
     const abandoned = Effect.fnUntraced(function* (failure: Failure, reason: string) {
       const final = { _tag: "Abandoned", step: "", phase: "run", failure, reason, compensated: [] } as const
       yield* ended(run, final)
+      over = final
       return yield* Effect.orDie(outcomes.encode(current, final))
     })
 
@@ -149,7 +168,19 @@ export const perform = (definitions: ReadonlyMap<string, Definition>) =>
       }
       const final = yield* machine.perform(definition, run, payload.success)
       yield* ended(run, final)
+      over = final
       return yield* Effect.orDie(outcomes.encode(definition, final))
     })
-    return yield* replayed(run, once)
+    const counted = Effect.contextWith((context: Context.Context<never>) =>
+      Effect.sync(() => {
+        if (over !== undefined) recorder.saga(stateOf(over), context)
+      })
+    )
+    const self = Effect.provideService(
+      Effect.tap(replayed(run, once), counted),
+      Telemetry.Synthetic,
+      run.synthetic
+    )
+    if (spans === undefined) return yield* self
+    return yield* Effect.tap(Effect.withTracer(self, silent), () => spans.end(id, over))
   })

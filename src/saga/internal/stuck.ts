@@ -3,6 +3,7 @@ import * as Schema from "effect/Schema"
 import * as Activity from "effect/workflow/Activity"
 import * as DurableDeferred from "effect/workflow/DurableDeferred"
 import * as ErrorAction from "../../policy/ErrorAction.ts"
+import * as Telemetry from "../../Telemetry.ts"
 import type { Failure, Phase } from "../Outcome.ts"
 import { record, type Run, told } from "./attempt.ts"
 import type { Awaiting } from "./branches.ts"
@@ -44,6 +45,7 @@ export const stuck = Effect.fnUntraced(function* (
       yield* record(run, { _tag: "Stuck", step, phase, failure, decision, skippable })
       yield* Effect.logError(message)
       const { error } = at
+      Telemetry.recorder(run.saga).saga("stuck", yield* Effect.context())
       yield* ErrorAction.notify({ kind: "alert", integration: run.saga, message, error, requestId: run.requestId })
     })
   })

@@ -284,6 +284,18 @@ export const make = (dialect: Dialect) => {
         }))
     )
 
+  const depth = Effect.fnUntraced(function* (group: string) {
+    const ofGroup = sql`consumer_group = ${storedText(group)}`
+    const [counted] = yield* sql<{ readonly parked: unknown; readonly oldest: unknown }>`
+      SELECT count(*) AS parked, min(position) AS oldest FROM parked_messages WHERE ${ofGroup}`
+    const parked = Number(counted?.parked ?? 0)
+    if (parked === 0) return { parked, oldest: Option.none() }
+    const [row] = yield* sql<{ readonly body: Uint8Array; readonly envelope: string }>`
+      SELECT body, envelope FROM parked_messages WHERE ${ofGroup} AND position = ${Number(counted?.oldest)}`
+    // It may have been worked off meanwhile.
+    return { parked, oldest: Option.map(Option.fromNullishOr(row), (row) => fromEnvelope(row.envelope, row.body).message) }
+  })
+
   const lastWorked = Effect.fnUntraced(function* (group: string, keys: ReadonlyArray<string>) {
     if (keys.length === 0) return []
     const found = yield* sql<{ readonly n: unknown; readonly worked_at: unknown }>`SELECT r.n, e.worked_at
@@ -327,6 +339,7 @@ export const make = (dialect: Dialect) => {
     halt: (lease: Lease, reason: string) => hold(lease, sql`halted_reason = ${readable(reason)}`),
     resume,
     keys,
+    depth,
     lastWorked,
     purge
   }

@@ -1,0 +1,118 @@
+import * as Cause from "effect/Cause"
+import * as Context from "effect/Context"
+import type * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Metric from "effect/Metric"
+import * as Option from "effect/Option"
+
+/** What a gauge is to show. */
+export interface Reading {
+  readonly id: string
+  readonly description: string
+  readonly value: number
+}
+
+/** How long one sampler may take. */
+const limit: Duration.Input = "2 seconds"
+
+/** What a gauge shows of each sampler that has a value for it. */
+interface Shown {
+  readonly gauge: Metric.Gauge<number>
+  readonly values: Map<Sampler, number>
+}
+
+/** The samplers whose gauges are in one registry. */
+class Samplers {
+  readonly all = new Set<Sampler>()
+  readonly #shown = new Map<string, Shown>()
+
+  /** Two that show the same, two consumers of a group in one process, say, share a gauge: it shows the higher value. */
+  show(sampler: Sampler, { description, id, value }: Reading): void {
+    let shown = this.#shown.get(id)
+    if (shown === undefined) this.#shown.set(id, (shown = { gauge: Metric.gauge(id, { description }), values: new Map() }))
+    shown.values.set(sampler, value)
+    shown.gauge.updateUnsafe(Math.max(...shown.values.values()), sampler.context)
+  }
+  hide(sampler: Sampler, id: string): void {
+    const shown = this.#shown.get(id)
+    if (shown === undefined || !shown.values.delete(sampler)) return
+    if (shown.values.size > 0) return shown.gauge.updateUnsafe(Math.max(...shown.values.values()), sampler.context)
+    this.#shown.delete(id)
+    Metric.removeUnsafe(shown.gauge, sampler.context)
+  }
+}
+
+const registries = new WeakMap<Metric.MetricRegistry, Samplers>()
+
+const samplersOf = (registry: Metric.MetricRegistry): Samplers => {
+  let samplers = registries.get(registry)
+  if (samplers === undefined) registries.set(registry, (samplers = new Samplers()))
+  return samplers
+}
+
+/** Something that is asked for what its gauges are to show. */
+export class Sampler {
+  readonly context: Context.Context<never>
+  readonly #read: Effect.Effect<ReadonlyArray<Reading>, unknown>
+  readonly #samplers: Samplers
+  #ids: ReadonlySet<string> = new Set()
+  #asking: Fiber.Fiber<void> | undefined
+  constructor(context: Context.Context<never>, read: Effect.Effect<ReadonlyArray<Reading>, unknown>) {
+    this.context = context
+    this.#read = read
+    this.#samplers = samplersOf(Context.get(context, Metric.MetricRegistry))
+    this.#samplers.all.add(this)
+  }
+
+  /** Its gauges are gone at once, but for those that others show too. */
+  remove(): void {
+    this.#samplers.all.delete(this)
+    this.#asking?.interruptUnsafe()
+    this.show([])
+  }
+
+  /** What is no number is not shown, and what is not among the readings is not shown any more. */
+  show(readings: ReadonlyArray<Reading>): void {
+    const live = this.#samplers.all.has(this) ? readings.filter(({ value }) => !Number.isNaN(value)) : []
+    const ids = new Set(live.map(({ id }) => id))
+    for (const id of this.#ids) if (!ids.has(id)) this.#samplers.hide(this, id)
+    for (const reading of live) this.#samplers.show(this, reading)
+    this.#ids = ids
+  }
+
+  /** Who asks while another asks waits for the same answer. One that does not come is no value. */
+  get sample(): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      const asking = this.#asking ?? this.#ask()
+      return Effect.flatMap(Effect.timeoutOption(Fiber.await(asking), limit), (ended) => {
+        if (Option.isSome(ended)) return Effect.void
+        asking.interruptUnsafe()
+        this.show([])
+        return Effect.logDebug("telemetry: a sampler did not answer in time")
+      })
+    })
+  }
+  #ask(): Fiber.Fiber<void> {
+    const asked = Effect.matchCauseEffect(this.#read, {
+      onSuccess: (readings) => Effect.sync(() => this.show(readings)),
+      onFailure: (cause) => {
+        this.show([])
+        return Cause.hasInterruptsOnly(cause) ? Effect.void : Effect.logDebug("telemetry: a sampler failed", cause)
+      }
+    })
+    const fiber = Effect.runForkWith(this.context)(Effect.withTracerEnabled(asked, false))
+    if (fiber.pollUnsafe() !== undefined) return fiber
+    fiber.addObserver(() => {
+      this.#asking = undefined
+    })
+    this.#asking = fiber
+    return fiber
+  }
+}
+
+/** Asks all samplers of a registry, once and at the same time. */
+export const sample: Effect.Effect<void> = Effect.contextWith((context: Context.Context<never>) => {
+  const { all } = samplersOf(Context.get(context, Metric.MetricRegistry))
+  return Effect.forEach(Array.from(all), (each) => each.sample, { concurrency: "unbounded", discard: true })
+})
