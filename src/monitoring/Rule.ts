@@ -76,13 +76,15 @@ export const of = (design: Integration.Integration): ReadonlyArray<Rule> => {
       subject,
       routes: design.alerts.filter((route) => route.condition === rule.condition)
     }))
-  return [
+  const rules = [
     ...design.contracts.flatMap((each) => finish(each.contract.key, ofContract(design, each))),
     ...design.channels.flatMap(({ channel }) => finish(channel.name, ofChannel(design, channel.name))),
     ...design.consumers.flatMap(({ name }) => finish(name, ofConsumer(design, name))),
     ...design.sagas.flatMap(({ name }) => finish(name, ofSaga(design, name))),
     ...design.probes.flatMap((probe) => finish(probe.name, ofProbe(design, probe)))
   ]
+  // A contract and a consumer of one name have the counter of notices in common.
+  return Array.from(new Map(rules.map((rule) => [rule.id, rule])).values())
 }
 
 const atOnce = Duration.zero
