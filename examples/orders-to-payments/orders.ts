@@ -80,7 +80,7 @@ export const Orders = Channel.make("orders", [OrderPlaced], {
   retention: { maxAge: "7 days", maxMessages: 1_000_000 },
   consumers: ["billing"],
   deadLetters: { maxAge: "30 days" },
-  acceptableLag: "1 minute"
+  acceptableLag: "15 minutes"
 })
 
 export const Settlements = Channel.make("settlements", [PaymentCaptured, PaymentRefunded], {

@@ -1,5 +1,5 @@
 /**
- * Section 2 of the document: what stands between the two systems, as a flowchart of Mermaid.
+ * Section 2 of the document: what stands between the two systems, as a flowchart of Mermaid or a drawing in SVG.
  *
  * **Details**
  *
@@ -25,6 +25,7 @@
 import type * as Integration from "../Integration.ts"
 import { flowchartLabel } from "./internal/escape.ts"
 import { type Edge, graphOf, type Node } from "./internal/graph.ts"
+import { topologySvg } from "./internal/topologySvg.ts"
 
 /**
  * A flowchart of Mermaid, from the consumer on the left to the provider on the right.
@@ -48,6 +49,20 @@ export const flowchart = (design: Integration.Integration): string => {
     ...edges.map(arrow)
   ].join("\n")
 }
+
+/**
+ * The same as a drawing in SVG, as the HTML of the document has it, for a page of your own.
+ *
+ * **Details**
+ *
+ * - It has no style: its shapes have the classes `service`, `policy`, `queue`, `alert`, `group`, `edge`, `head`, `ground`.
+ * - Each node is a group whose `data-node` is its label, for example `Dead Letter Queue orders.billing.dead`, so that a page
+ *   can show beside it what it knows.
+ *
+ * @category rendering
+ * @since 0.1.0
+ */
+export const svg = (design: Integration.Integration): string => topologySvg(graphOf(design))
 
 const shaped = ({ lines, shape }: Node): string => {
   const label = flowchartLabel(...lines)

@@ -43,7 +43,8 @@ const commands = [
   "sagas show",
   "sagas resume",
   "sagas skip",
-  "sagas abandon"
+  "sagas abandon",
+  "health"
 ]
 
 describe("the command", () => {

@@ -504,12 +504,37 @@ const cases: ReadonlyArray<Case> = [
     kind: "behavioural",
     section: "7.3 Alert Routing"
   },
-  {
-    name: "a threshold",
-    after: design({ monitoring: { errorRate: { percent: 5 } } }),
-    what: "monitoring error rate",
+  ...(
+    [
+      ["errorRate", { percent: 5 }, "error rate percent", ["2", "5"]],
+      ["errorRate", { percent: 2, for: "1 minute" }, "error rate for", [undefined, "1 min"]],
+      ["errorRate", { percent: 2, severity: "low" }, "error rate severity", [undefined, "low"]],
+      ["latencyP99", { limit: "5 seconds" }, "latencyP99 limit", ["3 s", "5 s"]],
+      ["lag", { messages: 7, age: "5 minutes" }, "lag messages", ["1000", "7"]],
+      ["lag", { messages: 1000, age: "1 minute" }, "lag age", ["5 min", "1 min"]],
+      ["outboxAge", { limit: "2 minutes" }, "outbox age limit", ["1 min", "2 min"]],
+      ["sagaStuck", { severity: "low" }, "saga stuck", [undefined, "severity low"]],
+      ["probeFailed", { severity: "low" }, "probe failed", [undefined, "severity low"]],
+      ["circuitOpen", { severity: "low" }, "circuit open", [undefined, "severity low"]],
+      ["deadLetters", { severity: "low" }, "dead letters", [undefined, "severity low"]]
+    ] as const
+  ).map(([field, value, what, values]): Case => ({
+    name: `a limit: ${what}`,
+    after: design({ monitoring: { ...design().monitoring, [field]: value } }),
+    what: `monitoring ${what}`,
     kind: "behavioural",
-    section: "7.1 Key Metrics"
+    section: "7.1 Key Metrics",
+    values,
+    says: ["alert rules"]
+  })),
+  {
+    name: "how often is probed",
+    after: design({ probes: [{ name: "charge-one-cent", every: "1 minute" }] }),
+    what: "probes charge-one-cent every",
+    kind: "behavioural",
+    section: "6.2 Integration Test Environments",
+    values: ["5 min", "1 min"],
+    says: ["noticed"]
   },
   {
     name: "the purpose",

@@ -6,6 +6,7 @@ import { Ordering } from "effect-integration/event"
 import { Authentication, StatusTable } from "effect-integration/http"
 import { ErrorAction, RetryPolicy } from "effect-integration/policy"
 import { Saga } from "effect-integration/saga"
+import { sources } from "../house/Sources.ts"
 import { breaker, channel, consumer, contract, design, ladder, readOnly, routes, saga, Order } from "./parts.ts"
 
 interface Case {
@@ -48,6 +49,12 @@ const noRunbook = (condition: Integration.Condition) => [
   ...without(condition),
   { condition, channels: ["Slack #payments"] }
 ]
+const limits: Integration.Monitoring = {
+  errorRate: { percent: 2 },
+  latencyP99: { limit: "3 seconds" },
+  lag: { messages: 1000 },
+  outboxAge: { limit: "1 minute" }
+}
 const done = { run: () => Effect.void }
 const undo = { compensate: () => Effect.void }
 
@@ -446,25 +453,27 @@ const cases: ReadonlyArray<Case> = [
     raises: withChannel({ unknownEvents: "ignore" }),
     misses: withChannel({ unknownEvents: "dead-letter" })
   },
-  ...(["circuit open", "dead letters", "saga stuck"] as const).flatMap((condition): ReadonlyArray<Case> => [
-    {
-      id: `no-alert/${condition.replace(" ", "-")}`,
-      severity: "error",
-      section: "7.3 Alert Routing",
-      says: ["nobody is told"],
-      raises: design({ alerts: without(condition) }),
-      misses: design({ alerts: noRunbook(condition) })
-    },
-    {
-      id: `no-runbook/${condition.replace(" ", "-")}`,
-      severity: "warning",
-      section: "7.3 Alert Routing",
-      says: ["no runbook"],
-      raises: design({ alerts: noRunbook(condition) }),
-      misses: design()
-    }
-  ]),
-  ...(["error rate", "consumer lag", "engineering", "escalation"] as const).map((condition): Case => ({
+  ...(["circuit open", "dead letters", "saga stuck", "outbox age", "probe failed"] as const).flatMap(
+    (condition): ReadonlyArray<Case> => [
+      {
+        id: `no-alert/${condition.replace(" ", "-")}`,
+        severity: "error",
+        section: "7.3 Alert Routing",
+        says: ["nobody is told"],
+        raises: design({ alerts: without(condition) }),
+        misses: design({ alerts: noRunbook(condition) })
+      },
+      {
+        id: `no-runbook/${condition.replace(" ", "-")}`,
+        severity: "warning",
+        section: "7.3 Alert Routing",
+        says: ["no runbook"],
+        raises: design({ alerts: noRunbook(condition) }),
+        misses: design()
+      }
+    ]
+  ),
+  ...(["error rate", "latency", "consumer lag", "engineering", "escalation"] as const).map((condition): Case => ({
     id: `no-alert/${condition.replace(" ", "-")}`,
     severity: "warning",
     section: "7.3 Alert Routing",
@@ -472,6 +481,37 @@ const cases: ReadonlyArray<Case> = [
     raises: design({ alerts: without(condition) }),
     misses: design({ alerts: noRunbook(condition) })
   })),
+  ...(
+    [
+      ["error-rate", { ...limits, errorRate: undefined }],
+      ["latency", { ...limits, latencyP99: undefined }],
+      ["consumer-lag", { ...limits, lag: {} }],
+      ["outbox-age", { ...limits, outboxAge: undefined }]
+    ] as const
+  ).map(([condition, monitoring]): Case => ({
+    id: `alert-never-fires/${condition}`,
+    severity: "warning",
+    section: "7.3 Alert Routing",
+    says: ["no rule"],
+    raises: design({ monitoring: monitoring as Integration.Monitoring }),
+    misses: design({ monitoring: limits })
+  })),
+  {
+    id: "alert-never-fires/probe-failed",
+    severity: "warning",
+    section: "7.3 Alert Routing",
+    says: ["no rule"],
+    raises: design({ probes: [] }),
+    misses: design()
+  },
+  {
+    id: "rto-below-probe/rare",
+    severity: "warning",
+    section: "6.2 Integration Test Environments",
+    says: ["1 h", "every 1 h"],
+    raises: design({ probes: [{ name: "rare", every: "1 hour" }] }),
+    misses: design({ probes: [{ name: "rare", every: "59 minutes" }] })
+  },
   {
     id: "acknowledged-unknown/retry-beyond-budget/payments",
     severity: "note",
@@ -507,6 +547,20 @@ describe("Findings", () => {
       []
     )
     assert.deepStrictEqual(Findings.of(Integration.make("small", {})), [])
+  })
+
+  it("each that there is has a design that raises it, and a near miss", () => {
+    const source = [...sources()].filter(([file]) => file.startsWith("document/internal/findings/"))
+    // However an id is written, what stands before the slash is in the source.
+    const kinds = source.flatMap(([, text]) => Array.from(text.matchAll(/\bid: ["`]([^"`$]*)/g), ([, id]) => id!))
+    const written = source.flatMap(([, text]) => text.match(/\bid: (?!string)/g) ?? [])
+    assert.strictEqual(kinds.length, written.length)
+    assert.isAbove(kinds.length, 30)
+    const tried = new Set(cases.map(({ id }) => `${id.split("/")[0]}/`))
+    assert.deepStrictEqual(
+      [...new Set(kinds)].map((kind) => `${kind.split("/")[0]}/`).filter((kind) => !tried.has(kind)),
+      []
+    )
   })
 
   it("ids are given once, and every finding says what to do", () => {

@@ -3,14 +3,12 @@ import { validate } from "@readme/openapi-parser"
 import { Ajv2020 } from "ajv/dist/2020.js"
 import { Effect, Schema } from "effect"
 import { HttpApi, HttpApiEndpoint, HttpApiGroup } from "effect/http-api"
-import { design as ordersDesign } from "../../examples/demo/orders.ts"
-import { Payments } from "../../examples/demo/payments.ts"
 import { OpenApi } from "../../src/document/index.ts"
 import { HttpContract, StatusTable } from "../../src/http/index.ts"
 import * as Integration from "../../src/Integration.ts"
+import { channel, consumer, Payments } from "./charging.ts"
 import * as Hostile from "./hostileApis.ts"
 
-const { channel, consumer } = ordersDesign("")
 const demo = Integration.make("orders-to-payments", {
   purpose: "Orders are charged when they are placed",
   version: "1.2.0",

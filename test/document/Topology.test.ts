@@ -7,8 +7,6 @@ import { Topology } from "../../src/document/index.ts"
 import { Channel, EventType } from "../../src/event/index.ts"
 import { HttpContract, StatusTable } from "../../src/http/index.ts"
 import { RetryPolicy } from "../../src/policy/index.ts"
-import * as Queues from "../../src/document/internal/queues.ts"
-import * as RabbitMq from "../../src/rabbitmq/internal/topology.ts"
 import { kindOf } from "./mermaid.ts"
 
 const Happened = EventType.make("happened", { source: "/x", data: Schema.Struct({ id: Schema.String }) })
@@ -91,17 +89,6 @@ describe("a topology", () => {
       }
     })
   )
-})
-
-it("names the queues as RabbitMQ does", () => {
-  const existing = Channel.make("topology-existing", [Happened], { existing: { queue: "erp", exchange: "erp" } })
-  const channels = [...flagship.channels.map(({ channel }) => channel), Letters, existing]
-  for (const channel of channels) {
-    for (const group of ["billing", "audit"]) {
-      assert.deepStrictEqual(Queues.queuesOf(channel, group), RabbitMq.queuesOf(channel, group))
-      assert.strictEqual(Queues.deadQueueOf(channel, group), RabbitMq.deadQueueOf(channel, group))
-    }
-  }
 })
 
 describe("a gRPC service", () => {

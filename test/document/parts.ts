@@ -138,6 +138,13 @@ export const design = (over: Partial<Integration.Options> = {}): Integration.Int
     channels: [{ channel: orders, replayHorizon: "7 days", processes: 4 }],
     consumers: [consumer({}, orders)],
     sagas: [saga()],
+    monitoring: {
+      errorRate: { percent: 2 },
+      latencyP99: { limit: "3 seconds" },
+      lag: { messages: 1000, age: "5 minutes" },
+      outboxAge: { limit: "1 minute" }
+    },
+    probes: [{ name: "charge-one-cent", every: "5 minutes" }],
     alerts: routes,
     ...over
   })

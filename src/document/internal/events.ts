@@ -2,6 +2,7 @@ import type * as Channel from "../../event/Channel.ts"
 import type * as EventType from "../../event/EventType.ts"
 import * as Ordering from "../../event/Ordering.ts"
 import type * as Integration from "../../Integration.ts"
+import * as RabbitMq from "../../rabbitmq/Queues.ts"
 import * as Blocks from "./blocks.ts"
 import * as Json from "./jsonSchema.ts"
 import * as Queues from "./queues.ts"
@@ -94,9 +95,9 @@ const versionsOf = (event: EventType.Any): ReadonlyArray<Blocks.Block> => {
 export const topics = (design: Integration.Integration): ReadonlyArray<Blocks.Block> => {
   const queues = design.channels.flatMap(({ channel, durability, processes }) =>
     Queues.groupsOf(design, channel).map(({ name }) => [
-      [code(Queues.rangeOf(Queues.queuesOf(channel, name)))],
+      [code(Queues.rangeOf(RabbitMq.queuesOf(channel, name)))],
       name,
-      [code(Queues.deadQueueOf(channel, name))],
+      [code(RabbitMq.deadQueueOf(channel, name))],
       channel.deadLetters.maxAge === undefined ? "until they are replayed or purged" : time(channel.deadLetters.maxAge),
       durability ?? (channel.existing === undefined ? "replicated (quorum queues)" : Blocks.notGiven),
       processes === undefined ? Blocks.notGiven : String(processes)

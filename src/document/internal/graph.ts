@@ -1,5 +1,6 @@
 import type * as Integration from "../../Integration.ts"
 import { notGiven } from "./blocks.ts"
+import * as RabbitMq from "../../rabbitmq/Queues.ts"
 import * as Queues from "./queues.ts"
 
 /** What the integration is made of and how it hangs together, from which both drawings of the topology are made. */
@@ -140,13 +141,13 @@ const channel = (builder: Builder, { channel, producer }: Integration.Topic, ind
   }
   for (const [at, group] of groups.entries()) {
     const queue = `Q${index}_${at + 1}`
-    builder.add("Integration", queue, "queue", "Message Queue", Queues.rangeOf(Queues.queuesOf(channel, group.name)))
+    builder.add("Integration", queue, "queue", "Message Queue", Queues.rangeOf(RabbitMq.queuesOf(channel, group.name)))
     const dead = builder.add(
       "Integration",
       `DLQ${index}_${at + 1}`,
       "queue",
       "Dead Letter Queue",
-      Queues.deadQueueOf(channel, group.name)
+      RabbitMq.deadQueueOf(channel, group.name)
     )
     if (from !== undefined) builder.connect(from, queue, "Publish")
     const to = group.consumer === undefined ? builder.nodeOf(group.name) : "C_SVC"

@@ -1,5 +1,7 @@
 import type * as Integration from "../../Integration.ts"
+import * as RabbitMq from "../../rabbitmq/Queues.ts"
 import * as Telemetry from "../../Telemetry.ts"
+import { alertRules } from "./alertRules.ts"
 import * as Blocks from "./blocks.ts"
 import * as Queues from "./queues.ts"
 
@@ -32,7 +34,8 @@ export const monitoring = (design: Integration.Integration): ReadonlyArray<Block
       givenTime(investigateWithin),
       given(runbook)
     ])
-  )
+  ),
+  ...alertRules(design)
 ]
 
 type Row = ReadonlyArray<Blocks.Line>
@@ -198,7 +201,7 @@ const conditionOf = (design: Integration.Integration, condition: Integration.Con
 
 const deadQueues = (design: Integration.Integration): string => {
   const names = design.channels.flatMap(({ channel }) =>
-    Queues.groupsOf(design, channel).map(({ name }) => Queues.deadQueueOf(channel, name))
+    Queues.groupsOf(design, channel).map(({ name }) => RabbitMq.deadQueueOf(channel, name))
   )
   return names.length === 0 ? "" : ` (${names.join(", ")})`
 }

@@ -68,18 +68,23 @@ body{display:grid;grid-template-columns:18rem minmax(0,1fr)}
 nav{position:sticky;top:0;height:100vh;overflow-y:auto;border-bottom:0;border-right:1px solid var(--line)}
 main{padding:1rem 3rem 4rem;width:100%}
 }
+@page{margin:15mm 14mm}
 @media print{
 :root{--ink:#000;--soft:#444;--ground:#fff;--panel:#f6f6f6;--line:#bbb;--accent:#000;--policy:#fff4d6;--queue:#e4f3e8;--alert:#fde6e4;--service:#e6edfb}
 body{display:block;font-size:11pt}
 nav,figure details{display:none}
 main{padding:0;max-width:none}
 h2,h3,h4{break-after:avoid}
-tr,figure,blockquote{break-inside:avoid}
+p:has(+pre),p:has(+.scroll),p:has(+figure),p:has(+ol),p:has(+ul){break-after:avoid}
+tr,figure,blockquote,pre,li{break-inside:avoid}
+thead{display:table-header-group}
+table{font-size:9pt}
 .scroll{overflow:visible}
 pre{white-space:pre-wrap;overflow-wrap:anywhere}
 th{white-space:normal}
-th,td,td.long{min-width:0}
-td code.whole{white-space:normal}
-svg{min-width:0}
+th,td,td.long{min-width:0;overflow-wrap:break-word}
+td code,td code.whole{white-space:normal;font-size:.82em}
+td.words,td code.words{overflow-wrap:anywhere}
+svg{min-width:0;max-height:240mm}
 }
 `.trim()

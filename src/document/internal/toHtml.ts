@@ -29,6 +29,12 @@ export const toHtml = (title: string, blocks: ReadonlyArray<Blocks.Block>): stri
 const shortName = 32
 /** Texts from this length on need a wider cell. */
 const longText = 80
+/** Words from this length on, such as URLs, may be broken anywhere on paper: else they would not fit the page. */
+const longWord = /\S{25,}/
+const longName = /[^\s_./-]{25,}/
+
+/** A name may go on in the next line behind its separators. HTML: entities are left alone. */
+const breakable = (html: string): string => html.replaceAll(/([a-z0-9])([_./])(?=[a-z0-9])/gi, "$1$2<wbr>")
 
 const line = (given: Blocks.Line): string => {
   const written = Blocks.partsOf(given)
@@ -37,7 +43,11 @@ const line = (given: Blocks.Line): string => {
       const text = Escape.html(Escape.oneLine(part.text))
       if (text === "") return ""
       if (part._tag === "Strong") return `<strong>${text}</strong>`
-      return `<code${part.text.length <= shortName ? ` class="whole"` : ""}>${text}</code>`
+      const classes = [
+        ...(part.text.length <= shortName ? ["whole"] : []),
+        ...(longName.test(part.text) ? ["words"] : [])
+      ]
+      return `<code${classes.length === 0 ? "" : ` class="${classes.join(" ")}"`}>${breakable(text)}</code>`
     })
     .join("")
     .trim()
@@ -79,5 +89,7 @@ const table = ({ columns, rows }: Extract<Blocks.Block, { _tag: "Table" }>): str
 /** A narrow screen shows cells below each other, each with the name of its column. */
 const cellOf = (cell: Blocks.Line, column: string): string => {
   const text = line(cell)
-  return `<td dir="auto" data-column="${Escape.html(column)}"${text.length < longText ? "" : ` class="long"`}>${text}</td>`
+  const hasLongWord = Blocks.partsOf(cell).some((part) => typeof part === "string" && longWord.test(part))
+  const classes = [...(text.length < longText ? [] : ["long"]), ...(hasLongWord ? ["words"] : [])].join(" ")
+  return `<td dir="auto" data-column="${Escape.html(column)}"${classes === "" ? "" : ` class="${classes}"`}>${text}</td>`
 }

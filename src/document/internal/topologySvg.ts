@@ -1,4 +1,4 @@
-import { shorten } from "./escape.ts"
+import * as Escape from "./escape.ts"
 import type { Edge, Graph, Group, Node } from "./graph.ts"
 import * as Svg from "./svg.ts"
 
@@ -144,11 +144,15 @@ class Page {
     let y = wanted
     while (this.#taken.some((each) => Math.abs(each[0] - x) < 70 && Math.abs(each[1] - y) < 17)) y += 17
     this.#taken.push([x, y])
-    this.#labels.push(Svg.label(x, y, shorten(label, 26)))
+    this.#labels.push(Svg.label(x, y, Escape.shorten(label, 26)))
   }
 }
 
-const nodeOf = ({ shape }: Node, { height, x, y }: Place, lines: ReadonlyArray<string>): string => {
+/** A group that says what it is, so that a page can find the node. */
+const nodeOf = ({ lines, shape }: Node, place: Place, wrapped: ReadonlyArray<string>): string =>
+  `<g data-node="${Escape.html(lines.join(" "))}">${drawn(shape, place, wrapped)}</g>`
+
+const drawn = (shape: Node["shape"], { height, x, y }: Place, lines: ReadonlyArray<string>): string => {
   const content = Svg.text(x + nodeWidth / 2, y + height / 2, lines)
   if (shape !== "database") return `${Svg.box(x, y, nodeWidth, height, shape)}${content}`
   const [right, bottom] = [x + nodeWidth, y + height - 4]

@@ -24,7 +24,10 @@ const rules: ReadonlyArray<Rule> = [
   section("pactBroker", "6.1 Contract Testing (Pact)"),
   section("environments.*.sampling", "7.2 Distributed Tracing"),
   section("environments.**", "6.2 Integration Test Environments"),
-  section("probes.**", "6.2 Integration Test Environments", "behavioural"),
+  {
+    ...section("probes.**", "6.2 Integration Test Environments", "behavioural"),
+    consequences: () => ["downtime is noticed by it sooner or later than before"]
+  },
   section("scenarios.**", "6.3 Test Scenarios"),
   section("monitoring.dashboard", "7.1 Key Metrics"),
   {

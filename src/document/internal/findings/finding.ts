@@ -40,6 +40,7 @@ export const section = {
   ordering: "4.3 Ordering Guarantees",
   idempotency: "4.4 Idempotency Strategy",
   saga: "5.2 Saga Pattern",
+  environments: "6.2 Integration Test Environments",
   alerts: "7.3 Alert Routing"
 } as const
 

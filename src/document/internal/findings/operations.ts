@@ -1,5 +1,8 @@
+import * as Duration from "effect/Duration"
 import type * as Integration from "../../../Integration.ts"
-import { contractsOf, rowsOf } from "./facts.ts"
+import * as Rule from "../../../monitoring/Rule.ts"
+import { span } from "../span.ts"
+import { contractsOf, rowsOf, toMillis } from "./facts.ts"
 import { type Finding, type Look, section } from "./finding.ts"
 
 /** What an integration that people depend on must have for its operation. */
@@ -11,7 +14,9 @@ export const look: Look = (design) => {
     ...owner(design, severity),
     ...objectives(design),
     ...deadLetters(design),
-    ...conditionsOf(design).flatMap((needed) => alerting(design, needed, severity))
+    ...conditionsOf(design).flatMap((needed) => alerting(design, needed, severity)),
+    ...unused(design),
+    ...rareProbes(design)
   ]
 }
 
@@ -76,6 +81,7 @@ interface Needed {
 
 const conditionsOf = (design: Integration.Integration): ReadonlyArray<Needed> => {
   const contracts = contractsOf(design)
+  const { latencyP99, outboxAge } = design.monitoring ?? {}
   const notices = new Set(contracts.flatMap((contract) => rowsOf(contract).map(({ action }) => action.notify)))
   const needed = (given: boolean, condition: Integration.Condition, because: string, urgent: boolean) =>
     given ? [{ condition, because, urgent }] : []
@@ -88,6 +94,9 @@ const conditionsOf = (design: Integration.Integration): ReadonlyArray<Needed> =>
     ),
     ...needed(design.consumers.length > 0, "dead letters", "events can fail for good", true),
     ...needed(design.sagas.length > 0, "saga stuck", "a saga can get stuck", true),
+    ...needed(outboxAge !== undefined, "outbox age", "events can be left in the outbox", true),
+    ...needed(design.probes.length > 0, "probe failed", "a synthetic probe can fail", true),
+    ...needed(contracts.length > 0 && latencyP99 !== undefined, "latency", "calls can be slow", false),
     ...needed(contracts.length > 0, "error rate", "calls can fail", false),
     ...needed(design.consumers.length > 0, "consumer lag", "consumers can fall behind", false),
     ...needed(notices.has("alert"), "engineering", "rows of the error table alert engineering", false),
@@ -124,4 +133,54 @@ const alerting = (
       remedy: `Give the route for "${condition}" a runbook.`
     }
   ]
+}
+
+/** Routes of conditions that no rule has: whoever reads them believes to be told. */
+const unused = (design: Integration.Integration): ReadonlyArray<Finding> => {
+  const firing = new Set(Rule.of(design).map(({ condition }) => condition))
+  const conditions = new Set(design.alerts.map(({ condition }) => condition))
+  return [...conditions].flatMap((condition): ReadonlyArray<Finding> =>
+    firing.has(condition)
+      ? []
+      : [
+          {
+            id: `alert-never-fires/${condition.replaceAll(" ", "-")}`,
+            severity: "warning",
+            section: section.alerts,
+            subject: condition,
+            message: `There is a route for "${condition}", and no rule of the design that can fire: nobody is ever told.`,
+            remedy: remedies[condition] ?? "Remove the route, or add what it is about to the design."
+          }
+        ]
+  )
+}
+
+/** What makes a rule fire that has no limit of its own. */
+const remedies: { readonly [K in Integration.Condition]?: string } = {
+  "error rate": "Give `monitoring.errorRate` a limit.",
+  latency: "Give `monitoring.latencyP99` a limit.",
+  "consumer lag": "Give `monitoring.lag` a number of messages or an age.",
+  "outbox age": "Give `monitoring.outboxAge` a limit.",
+  "probe failed": "Name the synthetic probes in `probes`."
+}
+
+const rareProbes = (design: Integration.Integration): ReadonlyArray<Finding> => {
+  const { rto } = design
+  if (rto === undefined) return []
+  return design.probes.flatMap(({ every, name }): ReadonlyArray<Finding> =>
+    toMillis(every) < Duration.toMillis(rto)
+      ? []
+      : [
+          {
+            id: `rto-below-probe/${name}`,
+            severity: "warning",
+            section: section.environments,
+            subject: name,
+            message:
+              `A downtime of ${span(Duration.toMillis(rto))} is acceptable (RTO), but the probe runs every ` +
+              `${span(toMillis(every))}: the downtime may be over before it is noticed.`,
+            remedy: `Probe more often than every ${span(Duration.toMillis(rto))}.`
+          }
+        ]
+  )
 }

@@ -4,6 +4,7 @@ import type * as Channel from "../../../event/Channel.ts"
 import type * as Consumer from "../../../event/Consumer.ts"
 import * as Ordering from "../../../event/Ordering.ts"
 import type * as Integration from "../../../Integration.ts"
+import * as Queues from "../../../rabbitmq/Queues.ts"
 import { jsonSchemaOf } from "./schemas.ts"
 import { given, Millis, millis, Retry, retryOf } from "./times.ts"
 
@@ -88,28 +89,12 @@ export const topicOf = (topic: Integration.Topic): typeof Topic.Type => {
   })
 }
 
-const timeToLive = (age: Duration.Duration | undefined) =>
-  age === undefined ? {} : { "x-message-ttl": Math.ceil(Duration.toMillis(age)) }
-
-const quorum = { "x-queue-type": "quorum", "x-delivery-limit": 1_000_000 }
-
-/** What the topology of RabbitMQ makes of a channel; the names of the queues, which it puts in too, are left out. */
+/** As the topology of RabbitMQ has them; the names of the queues, which are in them too, are left out. */
 const queueArgumentsOf = (channel: Channel.Any): (typeof Topic.Type)["queueArguments"] => {
-  const deadLetters = { ...quorum, ...timeToLive(channel.deadLetters.maxAge) }
+  const deadLetters = Queues.deadArgumentsOf(channel, "quorum")
   if (channel.existing !== undefined) return { deadLetters }
-  const { maxAge, maxMessages } = channel.retention
-  return {
-    queue: {
-      ...quorum,
-      "x-dead-letter-exchange": "",
-      "x-dead-letter-strategy": "at-least-once",
-      "x-overflow": "reject-publish",
-      ...timeToLive(maxAge),
-      ...(maxMessages === undefined ? {} : { "x-max-length": maxMessages }),
-      ...(channel.ordering._tag === "Strict" ? { "x-single-active-consumer": true } : {})
-    },
-    deadLetters
-  }
+  const { "x-dead-letter-routing-key": _, ...queue } = Queues.argumentsOf(channel, "", "quorum")
+  return { queue, deadLetters }
 }
 
 export const Group = Schema.Struct({

@@ -1,6 +1,6 @@
 import * as Duration from "effect/Duration"
 import * as Schema from "effect/Schema"
-import type * as Saga from "../../../saga/Saga.ts"
+import * as Saga from "../../../saga/Saga.ts"
 import { jsonSchemaOf } from "./schemas.ts"
 import { given, Millis, millis, Retry, retryOf } from "./times.ts"
 
@@ -34,23 +34,9 @@ const singles = (node: Node): ReadonlyArray<Single> => (node._tag === "Parallel"
 
 export const processOf = (saga: Saga.Any): typeof Process.Type => ({
   payload: jsonSchemaOf(saga.definition.payload),
-  fingerprint: saga.nodes.map(describe).join(" > "),
+  fingerprint: Saga.fingerprint(saga),
   steps: Object.fromEntries(saga.nodes.flatMap(singles).map((node) => [node.name, stepOf(node)]))
 })
-
-/** As the saga itself tells its definitions apart. */
-const describe = (node: Node): string => {
-  switch (node._tag) {
-    case "Step":
-      return node.irreversible === undefined ? node.name : `${node.name}!`
-    case "Parallel":
-      return `(${node.steps.map(describe).join(" & ")})`
-    case "Wait":
-      return `${node.name}?`
-    case "Delay":
-      return `${node.name}~`
-  }
-}
 
 const stepOf = (node: Single): typeof Step.Type => {
   switch (node._tag) {
