@@ -18,10 +18,13 @@ import * as GlobalFlag from "effect/cli/GlobalFlag"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
+import { alerts } from "./internal/alerts.ts"
 import { check, diff } from "./internal/checks.ts"
+import { dashboard } from "./internal/dashboard.ts"
 import { deadLetters } from "./internal/deadLetters.ts"
 import { asyncapi, doc, mermaid, openapi, snapshot } from "./internal/documents.ts"
 import { Ended } from "./internal/failure.ts"
+import { health } from "./internal/health.ts"
 import { init } from "./internal/init.ts"
 import { version } from "./internal/manifest.ts"
 import { printError } from "./internal/output.ts"
@@ -42,7 +45,21 @@ export const command = Command.make("integration").pipe(
     { command: "integration check design.ts", description: "What does not add up" },
     { command: "integration doc design.ts --out design.md", description: "Write the document" }
   ]),
-  Command.withSubcommands([init, doc, check, diff, snapshot, openapi, asyncapi, mermaid, deadLetters, sagas])
+  Command.withSubcommands([
+    init,
+    doc,
+    check,
+    diff,
+    snapshot,
+    openapi,
+    asyncapi,
+    mermaid,
+    alerts,
+    dashboard,
+    deadLetters,
+    sagas,
+    health
+  ])
 )
 
 /** Whoever reads standard output finds results there, and what they asked for. */
