@@ -448,10 +448,12 @@ export const make = (name: string, options: Options): Integration => {
   }
   monitoring(options.monitoring ?? {})
   for (const [at, probe] of (options.probes ?? []).entries()) {
-    text(`probes[${at}].name`, probe.name)
+    if (Telemetry.legalName(Check.name(where, probe.name)) === "") {
+      Check.reject(where, `probes[${at}].name`, probe.name, "a name with a letter or digit")
+    }
     Check.millis(where, `probes[${at}].every`, probe.every)
   }
-  unique("probes", options.probes ?? [], (probe) => probe.name)
+  unique("probes", options.probes ?? [], (probe) => Telemetry.legalName(probe.name))
   texts("tracing.", options.tracing ?? {}, ["tool", "dashboard"])
   for (const [at, route] of (options.alerts ?? []).entries()) {
     Check.word(where, `alerts[${at}].condition`, route.condition, conditions)
