@@ -424,7 +424,9 @@ export const sampler = <R = never>(
     )
     return Effect.asVoid(
       Effect.acquireRelease(
-        Effect.sync(() => new Samplers.Sampler(context as Context.Context<any>, Effect.provideContext(readings, context))),
+        Effect.sync(
+          () => new Samplers.Sampler(context as Context.Context<any>, Effect.provideContext(readings, context))
+        ),
         (each) => Effect.sync(() => each.remove())
       )
     )
@@ -449,7 +451,9 @@ export const sample: Effect.Effect<void> = Samplers.sample
  * @category layers
  * @since 0.1.0
  */
-export const layer = (options: { /** Default: 5 seconds. */ readonly every?: Duration.Input } = {}): Layer.Layer<never> => {
+export const layer = (
+  options: { /** Default: 5 seconds. */ readonly every?: Duration.Input } = {}
+): Layer.Layer<never> => {
   const every = Option.millis("Telemetry.layer", "every", options.every ?? "5 seconds")
   return Layer.effectDiscard(Effect.forkScoped(Effect.forever(Effect.andThen(sample, Effect.sleep(every)))))
 }

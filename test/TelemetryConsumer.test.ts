@@ -7,7 +7,7 @@ import {
   Consumer,
   Consumers,
   DedupStore,
-  EventType,
+  type EventType,
   MemoryBroker,
   Ordering,
   Parking,

@@ -54,7 +54,12 @@ describe("a sampler", () => {
     observed(() =>
       Effect.gen(function* () {
         const asked = yield* Ref.make(0)
-        yield* register(Effect.andThen(Ref.update(asked, (n) => n + 1), Effect.uninterruptible(Effect.never)))
+        yield* register(
+          Effect.andThen(
+            Ref.update(asked, (n) => n + 1),
+            Effect.uninterruptible(Effect.never)
+          )
+        )
         yield* register(Effect.succeed(lag(1)))
         const first = yield* Effect.forkChild(Telemetry.sample)
         const second = yield* Effect.forkChild(Telemetry.sample)

@@ -132,7 +132,7 @@ const recording = async (): Promise<Measure.Row> => {
       recorder,
       phases: false
     })
-    return repeat(engine.run(work, { ...call, context: undefined }))
+    return repeat(engine.run(work, { ...call, context: undefined }) as typeof work)
   }
   const recorder = Telemetry.recorder("bench recording")
   const silent = { ...recorder, attempt: () => {}, call: () => {} }

@@ -36,6 +36,11 @@ export class CallWindow {
     this.#durations[place * buckets + bucket]! += 1
   }
 
+  /** The times between which what is added is forgotten together. */
+  get slot(): { readonly from: number; readonly until: number } {
+    return { from: this.#until - slotMillis, until: this.#until }
+  }
+
   /** Nothing where there was no call. */
   read(now: number): Shown | undefined {
     this.#advance(now)

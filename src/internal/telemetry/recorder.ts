@@ -5,7 +5,7 @@ import { monotonicMillis } from "../monotonic.ts"
 import { CallWindow } from "./callWindow.ts"
 import { Circuits } from "./circuits.ts"
 import { bucketOf } from "./durations.ts"
-import { type Reading, Sampler } from "./samplers.ts"
+import { type Reading, watch } from "./samplers.ts"
 import { Counter, type Definition, Gauge, Histogram, LabelledCounter } from "./series.ts"
 import { PerTarget, targetOf } from "./target.ts"
 
@@ -96,12 +96,17 @@ class Sheet {
   readonly #context: Ctx
   readonly #define: (metric: Metrics) => Definition
   #window: CallWindow | undefined
+  readonly #notes = new Float64Array(atOnce)
+  #noted = 0
+  #from = Infinity
+  #until = -Infinity
   constructor(define: (metric: Metrics) => Definition, context: Ctx) {
     const labelled = (metric: Metrics) => new LabelledCounter(define(metric), context)
     const counter = (metric: Metrics) => new Counter(define(metric), context)
     const gauge = (metric: Metrics) => new Gauge(define(metric), context)
-    this.requests = labelled("requests")
-    this.latency = new Histogram(define("latency"), context)
+    const flush = () => this.#flush()
+    this.requests = new LabelledCounter(define("requests"), context, flush)
+    this.latency = new Histogram(define("latency"), context, flush)
     this.attempts = counter("attempts")
     this.retries = labelled("retries")
     this.openings = counter("circuitOpenings")
@@ -122,14 +127,46 @@ class Sheet {
     this.#context = context
     this.#define = define
   }
-  /** It is sampled from its first call on, for as long as its registry is there. */
-  get window(): CallWindow {
-    return (this.#window ??= this.#watched(new CallWindow()))
+  /**
+   * A call has ended. Those that succeed, which is most of them, are only noted, and counted when something is read or many
+   * are there: together they cost a fraction.
+   */
+  call(outcome: string, millis: number, now: number): void {
+    if (outcome === "success" && now < this.#until && now >= this.#from && this.#noted < atOnce) {
+      this.#notes[this.#noted++] = millis
+    } else this.#count(outcome, millis, now)
+  }
+  #count(outcome: string, millis: number, now: number): void {
+    this.#flush()
+    const bucket = bucketOf(millis)
+    this.requests.add(outcome)
+    this.latency.add(millis, bucket)
+    // It is sampled from its first call on, for as long as its registry is there.
+    this.#window ??= this.#watched(new CallWindow())
+    this.#window.add(now, millis, outcome === "success", bucket)
+    if (outcome !== "success") return
+    const { from, until } = this.#window.slot
+    this.#from = from
+    this.#until = until
+  }
+  /** What was noted is all of one slot of the window. */
+  #flush(): void {
+    const noted = this.#noted
+    if (noted === 0) return
+    this.#noted = 0
+    this.requests.add("success", noted)
+    for (let n = 0; n < noted; n++) {
+      const millis = this.#notes[n]!
+      const bucket = bucketOf(millis)
+      this.latency.add(millis, bucket)
+      this.#window!.add(this.#from, millis, true, bucket)
+    }
   }
   #watched(window: CallWindow): CallWindow {
     const [errorRate, p99] = [this.#define("errorRate"), this.#define("latencyP99")]
     const read = Effect.clockWith((clock) =>
       Effect.sync((): ReadonlyArray<Reading> => {
+        this.#flush()
         const shown = window.read(monotonicMillis(clock))
         if (shown === undefined) return []
         return [
@@ -138,10 +175,13 @@ class Sheet {
         ]
       })
     )
-    new Sampler(this.#context, read)
+    watch(this.#context, read)
     return window
   }
 }
+
+/** Successful calls that are noted at most before they are counted. */
+const atOnce = 256
 
 export const make = (name: string, define: (metric: Metrics) => Definition): Recorder => {
   const sheets = new PerTarget((context) => new Sheet(define, context))
@@ -156,14 +196,11 @@ export const make = (name: string, define: (metric: Metrics) => Definition): Rec
     call(outcome, millis, context, now) {
       const sheet = businessOf(context)
       if (sheet === undefined) return
-      const bucket = bucketOf(millis)
-      sheet.requests.add(outcome)
-      sheet.latency.add(millis, bucket)
-      sheet.window.add(now ?? monotonicMillis(sheet.clock), millis, outcome === "success", bucket)
+      sheet.call(outcome, millis, now ?? monotonicMillis(sheet.clock))
     },
-    attempt: (context) => businessOf(context)?.attempts.add(),
+    attempt: (context) => businessOf(context)?.attempts.add(1),
     retry: (reason, context) => businessOf(context)?.retries.add(reason),
-    rateLimitWait: (context) => businessOf(context)?.waits.add(),
+    rateLimitWait: (context) => businessOf(context)?.waits.add(1),
     tokenRefresh: (outcome, context) => businessOf(context)?.tokens.add(outcome),
     delivery: (outcome, context) => businessOf(context)?.deliveries.add(outcome),
     handled: (millis, context) => businessOf(context)?.handling.add(millis, bucketOf(millis)),
@@ -172,7 +209,7 @@ export const make = (name: string, define: (metric: Metrics) => Definition): Rec
     circuits: (circuits, context) => sheetOf(context).circuits.add(circuits),
     opened(circuit, context) {
       const sheet = sheetOf(context)
-      sheet.openings.add()
+      sheet.openings.add(1)
       return sheet.circuits.opened(circuit)
     },
     notice: (kind, context) => businessOf(context)?.notices.add(kind),

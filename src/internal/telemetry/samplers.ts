@@ -30,7 +30,8 @@ class Samplers {
   /** Two that show the same, two consumers of a group in one process, say, share a gauge: it shows the higher value. */
   show(sampler: Sampler, { description, id, value }: Reading): void {
     let shown = this.#shown.get(id)
-    if (shown === undefined) this.#shown.set(id, (shown = { gauge: Metric.gauge(id, { description }), values: new Map() }))
+    if (shown === undefined)
+      this.#shown.set(id, (shown = { gauge: Metric.gauge(id, { description }), values: new Map() }))
     shown.values.set(sampler, value)
     shown.gauge.updateUnsafe(Math.max(...shown.values.values()), sampler.context)
   }
@@ -116,3 +117,7 @@ export const sample: Effect.Effect<void> = Effect.contextWith((context: Context.
   const { all } = samplersOf(Context.get(context, Metric.MetricRegistry))
   return Effect.forEach(Array.from(all), (each) => each.sample, { concurrency: "unbounded", discard: true })
 })
+
+/** A sampler that is there for as long as its registry. */
+export const watch = (context: Context.Context<never>, read: Effect.Effect<ReadonlyArray<Reading>, unknown>): Sampler =>
+  new Sampler(context, read)

@@ -176,11 +176,7 @@ export const perform = (definitions: ReadonlyMap<string, Definition>, spans: Spa
         if (over !== undefined) recorder.saga(stateOf(over), context)
       })
     )
-    const self = Effect.provideService(
-      Effect.tap(replayed(run, once), counted),
-      Telemetry.Synthetic,
-      run.synthetic
-    )
+    const self = Effect.provideService(Effect.tap(replayed(run, once), counted), Telemetry.Synthetic, run.synthetic)
     if (spans === undefined) return yield* self
     return yield* Effect.tap(Effect.withTracer(self, silent), () => spans.end(id, over))
   })

@@ -293,7 +293,10 @@ export const make = (dialect: Dialect) => {
     const [row] = yield* sql<{ readonly body: Uint8Array; readonly envelope: string }>`
       SELECT body, envelope FROM parked_messages WHERE ${ofGroup} AND position = ${Number(counted?.oldest)}`
     // It may have been worked off meanwhile.
-    return { parked, oldest: Option.map(Option.fromNullishOr(row), (row) => fromEnvelope(row.envelope, row.body).message) }
+    return {
+      parked,
+      oldest: Option.map(Option.fromNullishOr(row), (row) => fromEnvelope(row.envelope, row.body).message)
+    }
   })
 
   const lastWorked = Effect.fnUntraced(function* (group: string, keys: ReadonlyArray<string>) {
