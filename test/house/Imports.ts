@@ -21,7 +21,8 @@ export const order: Readonly<Record<string, ReadonlyArray<string>>> = {
   policy: ["Telemetry", "internal"],
   ...Object.fromEntries(wires.map((wire) => [wire, policy])),
   ...Object.fromEntries(adapters.map((adapter) => [adapter, values])),
-  Integration: values,
+  integration: values,
+  Integration: [...values, "integration"],
   ...Object.fromEntries(top.map((folder) => [folder, [...values, ...adapters, "Integration", ...top]])),
   cli: [...values, ...adapters, "Integration", ...top],
   index: [...values, "Integration"]
