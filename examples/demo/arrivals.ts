@@ -3,7 +3,8 @@
  */
 import { Effect, Ref, Result, Schedule, Stream } from "effect"
 import { Broker, CloudEvent, Publisher } from "effect-integration/event"
-import { type Design, type Order, OrderPlaced } from "./orders.ts"
+import { OrderPlaced, Orders } from "../orders-to-payments/orders.ts"
+import { type Order, placed } from "./orders.ts"
 
 export type Arrival =
   | { readonly _tag: "Order"; readonly order: Order }
@@ -28,34 +29,35 @@ export const plan = (orders: ReadonlyArray<Order>, refused: ReadonlyArray<Order>
 
 const utf8 = new TextEncoder()
 
-const publish = Effect.fnUntraced(function* (channel: Design["channel"], arrival: Arrival) {
+export const publish = Effect.fnUntraced(function* (arrival: Arrival) {
   const broker = yield* Broker.Broker
   switch (arrival._tag) {
     case "Order":
     case "Duplicate": {
       // The same id twice is the same event.
       const { id } = arrival.order
-      return yield* Publisher.publish(channel, OrderPlaced, arrival.order, { id, subject: id })
+      return yield* Publisher.publish(Orders, OrderPlaced, placed(arrival.order), { id, subject: id })
     }
     case "Incomplete": {
       // The publisher would refuse it, so this comes from a producer without one.
-      const { amount: _, ...data } = arrival.order
+      const { amount: _, ...data } = placed(arrival.order)
       const { source, type } = OrderPlaced
-      const event = CloudEvent.make({ id: data.id, source, type, extensions: { partitionkey: data.tenant }, data })
-      return yield* broker.publish(channel, channel.codec.encode(Result.getOrThrow(event), broker.binding))
+      const extensions = { partitionkey: data.tenantId }
+      const event = CloudEvent.make({ id: arrival.order.id, source, type, extensions, data })
+      return yield* broker.publish(Orders, Orders.codec.encode(Result.getOrThrow(event), broker.binding))
     }
     case "Garbage":
-      return yield* broker.publish(channel, { body: utf8.encode("<order><id>4711</order>"), headers: {} })
+      return yield* broker.publish(Orders, { body: utf8.encode("<order><id>4711</order>"), headers: {} })
   }
 })
 
-/** Publishes one after another, some hundred a second, and counts what the broker has confirmed. */
-export const publishAll = (channel: Design["channel"], arrivals: ReadonlyArray<Arrival>, published: Ref.Ref<number>) =>
+/** Publishes one after another, as many a minute as the design expects at most, and counts what the broker has confirmed. */
+export const publishAll = (arrivals: ReadonlyArray<Arrival>, published: Ref.Ref<number>, perMinute: number) =>
   Stream.fromIterable(arrivals).pipe(
-    Stream.schedule(Schedule.spaced("8 millis")),
+    Stream.schedule(Schedule.spaced(60_000 / perMinute)),
     Stream.runForEach((arrival) =>
       Effect.andThen(
-        publish(channel, arrival),
+        publish(arrival),
         Ref.update(published, (count) => count + 1)
       )
     )

@@ -5,6 +5,7 @@
  */
 import { Effect, Layer } from "effect"
 import { DedupStore, MemoryBroker, Parking } from "effect-integration/event"
+import * as Book from "./book.ts"
 
 export const brokers = ["memory", "rabbitmq"] as const
 export const stores = ["memory", "postgres"] as const
@@ -14,24 +15,22 @@ export interface Options {
   readonly store: (typeof stores)[number]
 }
 
-const rabbitmq = (suffix: string) =>
-  Layer.unwrap(
-    Effect.map(
-      Effect.promise(() => import("./rabbitmq.ts")),
-      ({ layer }) => layer(suffix)
-    )
+const rabbitmq = Layer.unwrap(
+  Effect.map(
+    Effect.promise(() => import("./rabbitmq.ts")),
+    ({ layer }) => layer
   )
+)
 
-const postgres = (suffix: string) =>
-  Layer.unwrap(
-    Effect.map(
-      Effect.promise(() => import("./postgres.ts")),
-      ({ layer }) => layer(suffix)
-    )
+const postgres = Layer.unwrap(
+  Effect.map(
+    Effect.promise(() => import("./postgres.ts")),
+    ({ layer }) => layer
   )
+)
 
-export const layer = ({ broker, store }: Options, suffix: string) =>
+export const layer = ({ broker, store }: Options) =>
   Layer.mergeAll(
-    broker === "memory" ? MemoryBroker.layer : rabbitmq(suffix),
-    store === "memory" ? Layer.mergeAll(DedupStore.layerMemory, Parking.layerMemory) : postgres(suffix)
+    broker === "memory" ? MemoryBroker.layer : rabbitmq,
+    store === "memory" ? Layer.mergeAll(DedupStore.layerMemory, Parking.layerMemory, Book.layerMemory) : postgres
   )

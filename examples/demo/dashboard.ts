@@ -1,11 +1,13 @@
 /**
- * What there is to see while the demo runs.
+ * What there is to see while the demo runs: the metrics of the catalogue, and the alerts as they fire.
  */
 import { Logger, LogLevel } from "effect"
+import { Alert } from "effect-integration/monitoring"
 import type { CircuitBreaker } from "effect-integration/policy"
 import type { Calls } from "./numbers.ts"
 import type { Phase } from "./outage.ts"
 import type { Progress } from "./progress.ts"
+import type { Readings } from "./readings.ts"
 
 /** Everything there is to show at one moment. */
 export interface View {
@@ -13,11 +15,19 @@ export interface View {
   readonly phase: Phase
   readonly progress: Progress
   readonly calls: Calls
+  readonly readings: Readings
   /** The states of the circuit, the present one last. */
   readonly circuit: ReadonlyArray<CircuitBreaker.State["_tag"]>
+  /** The latest alerts, the newest last. */
+  readonly alerts: ReadonlyArray<Alert.Alert>
+  /** How many have fired and are not over. */
+  readonly firing: number
   /** The last warnings of the library's log. */
   readonly warnings: ReadonlyArray<string>
+  /** As the design counts them. */
   readonly seconds: number
+  /** How much faster its clock runs than the one on the wall. */
+  readonly speed: number
 }
 
 /** A logger that keeps the last warnings to be shown, so that no line of the log tears the dashboard. */
@@ -36,34 +46,55 @@ const bar = (done: number, total: number, width = 40): string => {
 
 const states = { Closed: "closed", Open: "OPEN", HalfOpen: "half-open", ForcedOpen: "FORCED OPEN" } as const
 
-export const lines = ({ calls, circuit, phase, progress, seconds, total, warnings }: View): ReadonlyArray<string> => {
+/** A gauge without a value says so. */
+const gauge = (value: number | undefined, unit: string, digits = 0): string =>
+  value === undefined ? "-" : `${value.toFixed(digits)}${unit}`
+
+const three = (texts: ReadonlyArray<string>, name: string): ReadonlyArray<string> =>
+  Array.from({ length: 3 }, (_, i) => `${name.padEnd(10)}${texts[i] ?? ""}`)
+
+export const lines = (view: View): ReadonlyArray<string> => {
+  const { alerts, calls, circuit, firing, phase, progress, readings, seconds, speed, total, warnings } = view
   const reasons = calls.retriesByReason.map(([reason, count]) => `${reason} ${count}`).join(", ")
-  const history = circuit.slice(-7).map((state) => states[state])
+  const errorRate = gauge(readings.of("errorRate", "payments"), " %", 1)
+  const p99 = gauge(readings.of("latencyP99", "payments"), " ms")
+  const lag = gauge(readings.of("lag", "billing"), "")
+  const age = gauge(readings.of("lagAge", "billing"), " s")
+  const dead = gauge(readings.of("deadLetters", "billing"), "")
+  const told = alerts.slice(-3).map((alert) => `${Alert.title(alert)}: ${alert.summary}`)
   return [
+    `clock     ${seconds.toFixed(1)} s of the design's time${speed === 1 ? "" : `, ${speed} times as fast`}`,
     `provider  ${phase.name}: ${phase.story}`,
     `orders    ${bar(progress.handled, total)} ${progress.handled}/${total}`,
-    `events    ${progress.published} published, ${progress.waiting} wait at the broker, ${progress.parked} are parked`,
-    `          ${progress.duplicates} duplicates skipped, ${progress.deadLettered} dead letters`,
-    `consumer  ${progress.consumer}`,
-    `calls     ${calls.calls} ended, ${calls.attempts} requests sent, ${seconds.toFixed(1)} s`,
+    `payments  ${calls.calls} calls, ${calls.attempts} requests, error rate ${errorRate}, p99 ${p99}`,
     `retries   ${calls.retries}${reasons === "" ? "" : `: ${reasons}`}`,
-    `circuit   ${history.join(" → ")}`,
+    `circuit   ${circuit
+      .slice(-7)
+      .map((state) => states[state])
+      .join(" → ")}`,
+    `billing   lag ${lag}, the oldest ${age}; ${dead} dead letters, ${progress.parked} parked, ${progress.duplicates} duplicates`,
+    `          ${progress.consumer}`,
     `limits    ${calls.rateLimitWaits} waits for the rate limit, ${calls.tokenRefreshes} tokens fetched`,
-    ...Array.from({ length: 3 }, (_, i) => `log       ${warnings[i] ?? ""}`)
+    ...three(told, firing === 0 ? "alerts" : `alerts ${firing}`),
+    ...three(warnings, "log")
   ]
 }
 
 /** Where there is no terminal. */
-export const line = ({ calls, circuit, phase, progress, seconds, total }: View): string =>
+export const line = ({ calls, circuit, firing, phase, progress, readings, seconds, total }: View): string =>
   [
-    `${seconds.toFixed(1).padStart(5)} s`,
+    `${seconds.toFixed(1).padStart(6)} s`,
     phase.name.padEnd(14),
-    `${progress.handled}/${total} charged`.padStart(16),
-    `${progress.waiting} waiting`.padStart(12),
-    `${progress.parked} parked`.padStart(10),
-    `${progress.duplicates} duplicates`.padStart(14),
-    `${progress.deadLettered} dead`.padStart(7),
+    `${progress.handled}/${total} charged`.padStart(15),
     `${calls.attempts} requests`.padStart(13),
-    `circuit ${states[circuit.at(-1) ?? "Closed"]}`,
-    `consumer ${progress.consumer.split(":")[0]}`
+    `errors ${gauge(readings.of("errorRate", "payments"), " %")}`.padEnd(12),
+    `p99 ${gauge(readings.of("latencyP99", "payments"), " ms")}`.padEnd(12),
+    `lag ${gauge(readings.of("lag", "billing"), "")}`.padEnd(7),
+    `dead ${gauge(readings.of("deadLetters", "billing"), "")}`,
+    `circuit ${states[circuit.at(-1) ?? "Closed"]}`.padEnd(17),
+    `billing ${progress.consumer.split(":")[0]}`.padEnd(15),
+    `alerts ${firing}`
   ].join("  ")
+
+/** An alert where there is no terminal. */
+export const told = (alert: Alert.Alert): string => `${" ".repeat(10)}${Alert.title(alert)}: ${alert.summary}`

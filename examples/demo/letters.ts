@@ -3,7 +3,7 @@
  */
 import { Effect } from "effect"
 import { DeadLetters } from "effect-integration/event"
-import type { Design } from "./orders.ts"
+import { Billing } from "../orders-to-payments/orders.ts"
 
 /** What the provider has refused can be charged once it accepts it. What is no event never will be one. */
 export const isFixable = (letter: DeadLetters.DeadLetter): boolean => letter.reason === "rejected"
@@ -29,9 +29,9 @@ const plan = ({ breaksOrder, letters, processed }: DeadLetters.Replay): string =
   ].join("\n")
 
 /** Tells what a replay would do, then does it. Gives what was replayed. */
-export const replay = Effect.fnUntraced(function* (design: Design, tell: (text: string) => Effect.Effect<void>) {
-  const dryRun = yield* DeadLetters.replay(design.consumer, { where: isFixable })
+export const replay = Effect.fnUntraced(function* (tell: (text: string) => Effect.Effect<void>) {
+  const dryRun = yield* DeadLetters.replay(Billing, { where: isFixable })
   yield* tell(plan(dryRun))
-  const { letters } = yield* DeadLetters.replay(design.consumer, { where: isFixable, confirm: true })
+  const { letters } = yield* DeadLetters.replay(Billing, { where: isFixable, confirm: true })
   return letters
 })

@@ -1,26 +1,8 @@
 /**
- * The numbers of the contract and of the consumer, as the library counts them: what a Prometheus endpoint would show.
+ * The numbers of the contract and of the consumer that the summary is made of.
  */
-import { Effect, Metric } from "effect"
-import { Telemetry } from "effect-integration"
-
-type Counter = Telemetry.MetricName
-
-/** The series of a counter, by the value of its label. */
-const reader = (integration: string, label: string) =>
-  Effect.map(
-    Metric.snapshot,
-    (snapshots) =>
-      (metric: Counter): ReadonlyArray<readonly [string, number]> =>
-        snapshots.flatMap(({ attributes, id, state, type }) =>
-          type === "Counter" && id === Telemetry.metricName(metric, integration)
-            ? [[String(attributes?.[label] ?? ""), Number(state.count)] as const]
-            : []
-        )
-  )
-
-const sum = (series: ReadonlyArray<readonly [string, number]>): number =>
-  series.reduce((total, [, count]) => total + count, 0)
+import { Effect } from "effect"
+import * as Readings from "./readings.ts"
 
 export interface Calls {
   readonly calls: number
@@ -32,15 +14,15 @@ export interface Calls {
   readonly rateLimitWaits: number
 }
 
-export const calls = (integration: string): Effect.Effect<Calls> =>
-  Effect.map(reader(integration, "reason"), (series) => ({
-    calls: sum(series("requests")),
-    attempts: sum(series("attempts")),
-    retries: sum(series("retries")),
-    retriesByReason: series("retries").toSorted(([, a], [, b]) => b - a),
-    circuitOpenings: sum(series("circuitOpenings")),
-    tokenRefreshes: sum(series("tokenRefreshes")),
-    rateLimitWaits: sum(series("rateLimitWait"))
+export const calls = (contract: string): Effect.Effect<Calls> =>
+  Effect.map(Readings.glance, (readings) => ({
+    calls: readings.of("requests", contract) ?? 0,
+    attempts: readings.of("attempts", contract) ?? 0,
+    retries: readings.of("retries", contract) ?? 0,
+    retriesByReason: readings.series("retries", contract),
+    circuitOpenings: readings.of("circuitOpenings", contract) ?? 0,
+    tokenRefreshes: readings.of("tokenRefreshes", contract) ?? 0,
+    rateLimitWaits: readings.of("rateLimitWait", contract) ?? 0
   }))
 
 export interface Deliveries {
@@ -56,10 +38,9 @@ export interface Deliveries {
 }
 
 export const deliveries = (consumer: string): Effect.Effect<Deliveries> =>
-  Effect.map(reader(consumer, "outcome"), (series) => {
-    const counts = new Map(series("deliveries"))
+  Effect.map(Readings.glance, (readings) => {
     const count = (...outcomes: ReadonlyArray<string>) =>
-      outcomes.reduce((total, outcome) => total + (counts.get(outcome) ?? 0), 0)
+      outcomes.reduce((total, outcome) => total + (readings.of("deliveries", consumer, outcome) ?? 0), 0)
     return {
       taken: count("done", "skipped", "duplicate", "dead-lettered", "parked"),
       handled: count("done", "skipped", "parked: done", "parked: skipped"),

@@ -1,17 +1,16 @@
 /**
- * The order service's side of the design: its event, the channel, and the consumer that charges what was ordered.
+ * The orders of a day, as the design's event tells them.
  */
 import { Effect, Schema } from "effect"
-import { Channel, Consumer, EventType, Ordering } from "effect-integration/event"
-import { RetryPolicy } from "effect-integration/policy"
+import type { OrderPlaced } from "../orders-to-payments/orders.ts"
+import { Currency } from "../orders-to-payments/payments.ts"
 import data from "./orders.json" with { type: "json" }
-import { Payments } from "./payments.ts"
 
 export const Order = Schema.Struct({
   id: Schema.String,
   tenant: Schema.String,
   amount: Schema.Int,
-  currency: Schema.String
+  currency: Currency
 })
 export type Order = typeof Order.Type
 
@@ -20,26 +19,26 @@ export const available = data.length
 export const load = (count: number): Effect.Effect<ReadonlyArray<Order>> =>
   Effect.orDie(Schema.decodeUnknownEffect(Schema.Array(Order))(data.slice(0, count)))
 
-export const OrderPlaced = EventType.make("com.acme.order.placed", { source: "https://orders.acme.com", data: Order })
+const uuid = (kind: string, number: number): string => `${kind}-0000-4000-8000-${String(number).padStart(12, "0")}`
+const tenants = [...new Set(data.map(({ tenant }) => tenant))]
 
-/** The channel and its consumer. Runs that share a server differ in their suffix. */
-export const design = (suffix: string) => {
-  const channel = Channel.make(`orders${suffix}`, [OrderPlaced], {
-    ordering: Ordering.strict("tenant"),
-    partitions: 8,
-    consumers: [`billing${suffix}`]
-  })
-  const consumer = Consumer.make(`billing${suffix}`, channel, {
-    handlers: {
-      "com.acme.order.placed": ({ data: { id: orderId, ...rest } }) =>
-        // The idempotency key is derived from the event, so a redelivered order is charged once.
-        Payments.use((payments) => payments.charges.create({ payload: { orderId, ...rest } }))
-    },
-    retry: RetryPolicy.make({ delays: ["200 millis", "400 millis", "800 millis", "1 second", "1 second"] }),
-    dedup: { window: "14 days" },
-    // One tenant's orders may pile up: they shall not fill all that is in hand.
-    prefetch: 512
-  })
-  return { channel, consumer }
-}
-export type Design = ReturnType<typeof design>
+/** The design knows orders and tenants by UUIDs, so these have theirs: `ord-20261041` is `00000001-...-000020261041`. */
+export const orderId = ({ id }: { readonly id: string }): string => uuid("00000001", Number(id.replace(/\D/g, "")))
+export const tenantId = ({ tenant }: { readonly tenant: string }): string =>
+  uuid("00000002", tenants.indexOf(tenant) + 1)
+
+/** Whoever clicks in the shop. */
+export const customerId = uuid("00000003", 1)
+/** The settlement worker of the provider. */
+export const workerId = uuid("00000003", 2)
+
+export const placed = (order: Order): (typeof OrderPlaced)["data"]["Type"] => ({
+  entityId: orderId(order),
+  tenantId: tenantId(order),
+  actorId: customerId,
+  orderId: orderId(order),
+  amount: order.amount,
+  currency: order.currency,
+  previousState: null,
+  newState: "placed"
+})

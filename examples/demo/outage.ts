@@ -1,8 +1,8 @@
 /**
  * The outage as a script: what the provider does to the requests of each phase, and when the phase is over.
  *
- * Phases end after a share of the orders, after a time, or when the circuit has opened, so that none is missed on a slow
- * machine and none lasts long on a fast one.
+ * Phases end after a share of the orders, after a time of the design's clock, or when the circuit has opened, so that none
+ * is missed on a slow machine and none lasts long on a fast one.
  */
 import { Clock, Effect, Ref } from "effect"
 
@@ -34,7 +34,8 @@ interface Seen {
   readonly circuitOpened: number
 }
 
-const script = (orders: number): ReadonlyArray<Phase> => {
+/** A bad day, in which so many orders arrive. */
+export const badDay = (orders: number): ReadonlyArray<Phase> => {
   // No request charges more than one order, so orders are left for the last phase: the shares sum up to three quarters.
   const share = (part: number) => (seen: Seen) => seen.requests >= orders * part
   return [
@@ -54,9 +55,9 @@ const script = (orders: number): ReadonlyArray<Phase> => {
     },
     {
       name: "429s",
-      story: "too many requests: come again in a second",
+      story: "too many requests: come again in five seconds",
       faults: ["rate limit"],
-      over: (seen) => seen.seconds >= 1
+      over: (seen) => seen.seconds >= 5
     },
     {
       name: "expired tokens",
@@ -66,14 +67,47 @@ const script = (orders: number): ReadonlyArray<Phase> => {
     },
     {
       name: "503s",
-      story: "down until the circuit has opened and a probe has found it still down, or for 4 seconds",
+      story: "down until the circuit has opened and a probe has found it still down, or for a minute",
       // Whole calls fail here, so an order that was booked is delivered again.
       faults: ["unavailable after booking", "unavailable", "unavailable", "unavailable"],
-      over: (seen) => seen.circuitOpened >= 2 || seen.seconds >= 4
+      over: (seen) => seen.circuitOpened >= 2 || seen.seconds >= 60
     },
     { name: "recovery", story: "all is well again", faults: ["none"], over: () => false }
   ]
 }
+
+const lasting = (seconds: number) => (seen: Seen) => seen.seconds >= seconds
+
+/** Good and bad times in turn, by the clock. */
+export const weather: ReadonlyArray<Phase> = [
+  { name: "healthy", story: "all is well", faults: ["none"], over: lasting(30) },
+  {
+    name: "503s",
+    story: "down, until the circuit has opened and a probe has found it still down",
+    faults: ["unavailable after booking", "unavailable", "unavailable", "unavailable"],
+    over: (seen) => seen.circuitOpened >= 2 || seen.seconds >= 90
+  },
+  { name: "recovery", story: "all is well again", faults: ["none"], over: lasting(90) },
+  {
+    name: "500s",
+    story: "a third of the replies is a 500, half of them after the charge was booked",
+    faults: ["error after booking", "none", "none", "error", "none", "none"],
+    over: lasting(30)
+  },
+  { name: "slow", story: "every reply takes its time", faults: ["slow"], over: lasting(30) },
+  {
+    name: "expired tokens",
+    story: "every token expires before its time",
+    faults: ["expire tokens", ...Array.from({ length: 39 }, () => "none" as const)],
+    over: lasting(30)
+  },
+  {
+    name: "hanging",
+    story: "charges are booked, then nobody answers or the connection is reset",
+    faults: ["hang after booking", "none", "none", "reset after booking", "none", "none"],
+    over: lasting(30)
+  }
+]
 
 export interface Outage {
   readonly phase: Effect.Effect<Phase>
@@ -83,14 +117,16 @@ export interface Outage {
   readonly circuitOpened: Effect.Effect<void>
 }
 
-export const make = Effect.fnUntraced(function* (orders: number): Effect.fn.Return<Outage> {
-  const phases = script(orders)
+/** From the first phase again after the last, where that ends. */
+export const make = Effect.fnUntraced(function* (phases: ReadonlyArray<Phase>): Effect.fn.Return<Outage> {
   const state = yield* Ref.make({ index: 0, requests: 0, circuitOpened: 0, since: yield* Clock.currentTimeMillis })
 
   const next = Effect.flatMap(Clock.currentTimeMillis, (now) =>
     Ref.modify(state, (self) => {
       const over = phases[self.index]!.over({ ...self, seconds: (now - self.since) / 1000 })
-      const current = over ? { index: self.index + 1, requests: 0, circuitOpened: 0, since: now } : self
+      const current = over
+        ? { index: (self.index + 1) % phases.length, requests: 0, circuitOpened: 0, since: now }
+        : self
       const { faults } = phases[current.index]!
       return [faults[current.requests % faults.length]!, { ...current, requests: current.requests + 1 }]
     })

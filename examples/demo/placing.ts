@@ -1,114 +1,73 @@
 /**
- * The saga of an order that is paid before it is shipped: stock, charge over HTTP, shipment as an event. In the middle its
- * engine stops, as in a deployment, and another one goes on.
+ * The saga of the design: orders that are paid before they are shipped. In the middle its engine stops, as in a deployment,
+ * and another one goes on.
  */
-import { Context, Effect, FileSystem, Layer, Ref, Schedule, Schema } from "effect"
-import { Channel, EventType, Publisher } from "effect-integration/event"
-import { RetryPolicy } from "effect-integration/policy"
-import { Saga } from "effect-integration/saga"
-import { SqlSagas } from "effect-integration/sql"
-import { Sqlite } from "effect-integration/sqlite"
-import { Order } from "./orders.ts"
-import { Charge, Payments } from "./payments.ts"
-import type { Provider } from "./provider.ts"
+import { Effect, Layer, Ref, Schedule } from "effect"
+import { type Order, PlaceOrder } from "../orders-to-payments/placing.ts"
+import * as Engine from "./engine.ts"
+import { customerId, orderId, tenantId } from "./orders.ts"
+import { Shipped } from "./others.ts"
+import { type Provider, sandbox } from "./provider.ts"
+import * as Stock from "./stock.ts"
 
-class OutOfStock extends Schema.TaggedError<OutOfStock>()("OutOfStock", {}) {}
-class NoCourier extends Schema.TaggedError<NoCourier>()("NoCourier", {}) {
-  /** Nothing has left yet, so there still is a way back. */
-  readonly outcome = "unprocessed"
-}
+type Order = typeof Order.Type
 
-/** What is in the warehouse, by order. Reserving and releasing twice is once. */
-class Stock extends Context.Service<Stock, Ref.Ref<ReadonlySet<string>>>()("Stock") {}
+const count = 24
+const [soldOut, declined, unreadable] = [5, 9, 13]
 
-const ShipmentOrdered = EventType.make("com.acme.shipment.ordered", {
-  source: "https://orders.acme.com",
-  data: Schema.Struct({ orderId: Schema.String })
-})
-const Shipments = Channel.make("shipments", [ShipmentOrdered], { consumers: ["warehouse"] })
-
-export const PlaceOrder = Saga.make("place-order", { payload: Order, idempotencyKey: (order) => order.id })
-  .step("reserve", {
-    error: OutOfStock,
-    run: Effect.fn("reserve")(function* ({ currency, id }) {
-      if (currency === "OUT") return yield* new OutOfStock()
-      yield* Ref.update(yield* Stock, (reserved) => new Set([...reserved, id]))
-    }),
-    compensate: (_none, { id }) =>
-      Stock.use(Ref.update((reserved) => new Set(Array.from(reserved).filter((each) => each !== id)))),
-    service: "stock"
-  })
-  .step("charge", {
-    success: Charge,
-    run: ({ id: orderId, ...rest }) =>
-      Payments.use((payments) => payments.charges.create({ payload: { orderId, ...rest } })),
-    retry: RetryPolicy.make({ delays: ["200 millis", "500 millis", "1 second"] }),
-    compensate: (_charge, { id }) => Payments.use((payments) => payments.charges.refund({ payload: { orderId: id } })),
-    service: "payments"
-  })
-  .step("ship", {
-    error: NoCourier,
-    run: Effect.fn("ship")(function* ({ currency, id }) {
-      if (currency === "FAR") return yield* new NoCourier()
-      yield* Effect.orDie(Publisher.publish(Shipments, ShipmentOrdered, { orderId: id }))
-    }),
-    irreversible: "the parcel has left",
-    service: "shipments"
-  })
-
-/** Mostly good ones; and one for each step that can fail. */
-const orders: ReadonlyArray<Order> = Array.from({ length: 24 }, (_, index) => ({
-  id: `saga-${index}`,
-  tenant: "acme",
-  amount: index === 9 ? 0 : 100 + index,
-  currency: index === 5 ? "OUT" : index === 13 ? "FAR" : "EUR"
+/** Mostly good ones; one that nothing is left for, one whose card is declined, and one whose receipt nobody can read. */
+const orders: ReadonlyArray<Order> = Array.from({ length: count }, (_, index) => ({
+  orderId: orderId({ id: `saga-${index}` }),
+  tenantId: tenantId({ tenant: "acme-books" }),
+  customerId,
+  amount: index === declined ? sandbox.declined : index === unreadable ? sandbox.unreadable : 1000 + index,
+  currency: "EUR"
 }))
+const ids = new Set(orders.map((order) => order.orderId))
 
 export const run = Effect.fnUntraced(function* (provider: Provider, tell: (text: string) => Effect.Effect<void>) {
-  const files = yield* FileSystem.FileSystem
-  const filename = `${yield* files.makeTempDirectoryScoped({ prefix: "sagas-" })}/sagas.db`
-  const reserved = yield* Ref.make<ReadonlySet<string>>(new Set())
-  const engine = PlaceOrder.layer.pipe(
-    Layer.provide(Layer.succeed(Stock, reserved)),
-    Layer.provideMerge(SqlSagas.layerWith({ takeover: "3 seconds", poll: "100 millis" })),
-    Layer.provide(Sqlite.layer({ filename, synchronous: "normal" }))
-  )
+  const engine = PlaceOrder.layer.pipe(Layer.provideMerge(yield* Engine.make))
   const charged = Effect.map(provider.ledger, (ledger) =>
-    ledger.filter(({ orderId }) => orderId.startsWith("saga-")).map(({ orderId }) => orderId)
+    ledger.flatMap((each) => (ids.has(each.orderId) ? each.orderId : []))
   )
 
-  yield* tell(`\n${orders.length} sagas are started: reserve stock, charge over HTTP, ship by event`)
-  yield* Effect.gen(function* () {
-    yield* Effect.forEach(orders, PlaceOrder.start, { concurrency: 8, discard: true })
-    yield* Effect.repeat(charged, { until: (ids) => ids.length >= 6, schedule: Schedule.spaced("5 millis") })
-  }).pipe(Effect.provide(engine, { local: true }))
-  yield* tell(
-    `their engine stops in the middle, with ${(yield* charged).length} orders charged, and another one goes on`
-  )
-  const outcomes = yield* Effect.forEach(orders, PlaceOrder.execute, { concurrency: "unbounded" }).pipe(
-    Effect.provide(engine, { local: true })
-  )
+  return yield* Effect.gen(function* () {
+    yield* tell(`\n${orders.length} sagas are started: reserve stock, charge over HTTP, ship by event`)
+    yield* Effect.gen(function* () {
+      yield* Effect.forEach(orders, PlaceOrder.start, { concurrency: 8, discard: true })
+      yield* Effect.repeat(charged, { until: (found) => found.length >= 6, schedule: Schedule.spaced("10 millis") })
+    }).pipe(Effect.provide(engine, { local: true }))
+    yield* tell(
+      `their engine stops in the middle, with ${(yield* charged).length} orders charged, and another one goes on`
+    )
+    const outcomes = yield* Effect.forEach(orders, PlaceOrder.execute, { concurrency: "unbounded" }).pipe(
+      Effect.provide(engine, { local: true })
+    )
+    for (const outcome of outcomes) {
+      if (outcome._tag !== "RolledBack") continue
+      const undone = outcome.compensated.length === 0 ? "nothing to undo" : `undone: ${outcome.compensated.join(", ")}`
+      yield* tell(`  rolled back at ${outcome.failedStep.padEnd(8)} ${tagOf(outcome.error).padEnd(16)} ${undone}`)
+    }
 
-  const booked = yield* charged
-  const refunded = yield* provider.refunds
-  const shipped = new Set(orders.flatMap(({ id }, index) => (outcomes[index]!._tag === "Completed" ? [id] : [])))
-  const kept = yield* Ref.get(reserved)
-  const wrong = orders.filter(({ id }) => {
-    const charges = booked.filter((each) => each === id).length - (refunded.has(id) ? 1 : 0)
-    const wanted = shipped.has(id) ? 1 : 0
-    return charges !== wanted || kept.has(id) !== shipped.has(id)
-  })
-  for (const outcome of outcomes) {
-    if (outcome._tag !== "RolledBack") continue
-    const undone = outcome.compensated.length === 0 ? "nothing to undo" : `undone: ${outcome.compensated.join(", ")}`
-    yield* tell(`  rolled back at ${outcome.failedStep.padEnd(8)} ${tagOf(outcome.error).padEnd(13)} ${undone}`)
-  }
-  return {
-    sagas: orders.length,
-    sagasCompleted: shipped.size,
-    sagasRolledBack: outcomes.filter(({ _tag }) => _tag === "RolledBack").length,
-    sagasInconsistent: wrong.length
-  }
+    const completed = orders.filter((_, index) => outcomes[index]!._tag === "Completed").map((order) => order.orderId)
+    const shipped = yield* Effect.repeat(Effect.flatMap(Shipped, Ref.get), {
+      until: (found) => completed.every((id) => found.has(id)),
+      schedule: Schedule.max([Schedule.spaced("100 millis"), Schedule.recurs(600)])
+    })
+    const reserved = yield* Effect.flatMap(Stock.Reserved, Ref.get)
+    const booked = yield* charged
+    const refunded = yield* provider.refunds
+    const wrong = orders.filter(({ orderId: id }) => {
+      const charges = booked.filter((each) => each === id).length - (refunded.has(id) ? 1 : 0)
+      return charges !== (shipped.has(id) ? 1 : 0) || reserved.has(id) !== shipped.has(id)
+    })
+    return {
+      sagas: orders.length,
+      sagasCompleted: completed.length,
+      sagasRolledBack: outcomes.filter(({ _tag }) => _tag === "RolledBack").length,
+      sagasInconsistent: wrong.length
+    }
+  }).pipe(Effect.provide(Stock.layer(new Set([orders[soldOut]!.orderId]))))
 })
 
 const tagOf = (error: { readonly _tag: string; readonly tag?: string }): string => error.tag ?? error._tag

@@ -1,10 +1,10 @@
 /**
- * How far the consumer is: what a person on call would want to see.
+ * How far billing is: what a person on call would want to see.
  */
 import { Effect, Ref, Schedule } from "effect"
 import { Consumers, DeadLetters, Parking } from "effect-integration/event"
+import { Billing, Orders } from "../orders-to-payments/orders.ts"
 import * as Numbers from "./numbers.ts"
-import type { Design } from "./orders.ts"
 
 export interface Progress {
   readonly published: number
@@ -19,12 +19,12 @@ export interface Progress {
   readonly consumer: string
 }
 
-export const read = Effect.fnUntraced(function* ({ channel, consumer }: Design, published: Ref.Ref<number>) {
+export const read = Effect.fnUntraced(function* (published: Ref.Ref<number>) {
   const parking = yield* Parking.Parking
-  const keys = yield* parking.keys(`${channel.name}/${consumer.name}`, channel.partitions * 8)
+  const keys = yield* parking.keys(`${Orders.name}/${Billing.name}`, Orders.partitions * 8)
   const parked = keys.reduce((total, key) => total + key.parked, 0)
-  const numbers = yield* Numbers.deliveries(consumer.name)
-  const status = (yield* Consumers.all).find((each) => each.name === consumer.name)
+  const numbers = yield* Numbers.deliveries(Billing.name)
+  const status = (yield* Consumers.all).find((each) => each.name === Billing.name)
   const count = yield* Ref.get(published)
   const progress: Progress = {
     published: count,
@@ -40,11 +40,11 @@ export const read = Effect.fnUntraced(function* ({ channel, consumer }: Design, 
 })
 
 /** Waits until everything that was published is handled, skipped or dead, and the dead letters are where they belong. */
-export const settled = Effect.fnUntraced(function* (design: Design, published: Ref.Ref<number>, replayed: number) {
+export const settled = Effect.fnUntraced(function* (published: Ref.Ref<number>, replayed: number) {
   const isSettled = Effect.gen(function* () {
-    const { deadLettered, parked, waiting } = yield* read(design, published)
+    const { deadLettered, parked, waiting } = yield* read(published)
     if (waiting + parked > 0) return false
-    return (yield* DeadLetters.count(design.consumer)) === deadLettered - replayed
+    return (yield* DeadLetters.count(Billing)) === deadLettered - replayed
   })
   yield* Effect.repeat(isSettled, { until: (yes) => yes, schedule: Schedule.spaced("100 millis") })
 })

@@ -3,7 +3,6 @@
  */
 import { Data, Runtime } from "effect"
 import type { Calls } from "./numbers.ts"
-import type { Order } from "./orders.ts"
 
 export interface Summary extends Omit<Calls, "retriesByReason"> {
   readonly broker: string
@@ -17,6 +16,8 @@ export interface Summary extends Omit<Calls, "retriesByReason"> {
   readonly doubled: number
   /** Charges that were booked before one that its tenant had ordered earlier. Replayed orders are left out. */
   readonly orderViolations: number
+  /** Orders that are paid, as the order book of the order service knows. */
+  readonly paid: number
   /** Orders that were dead letters, and charged after a replay. */
   readonly replayed: number
   readonly duplicatesInjected: number
@@ -31,6 +32,10 @@ export interface Summary extends Omit<Calls, "retriesByReason"> {
   readonly sagasRolledBack: number
   /** Orders of which something was left half done, or done twice. */
   readonly sagasInconsistent: number
+  /** How much faster the clock of the design ran than the one on the wall. */
+  readonly speed: number
+  /** How long it took on the clock of the design, and on the wall. */
+  readonly designMs: number
   readonly durationMs: number
 }
 
@@ -40,33 +45,42 @@ export class NotExactlyOnce extends Data.TaggedError("NotExactlyOnce")<{ readonl
   override readonly [Runtime.errorReported] = false
 }
 
-export interface Ledger extends ReadonlyArray<{ readonly orderId: string; readonly tenant: string }> {}
+interface Order {
+  readonly orderId: string
+  readonly tenantId: string
+}
 
 /** The first booking of each order, tenant by tenant, against the order of publication. */
-const violations = (orders: ReadonlyArray<Order>, ledger: Ledger, replayed: ReadonlySet<string>): number => {
-  const places = new Map(orders.map((order, place) => [order.id, place]))
+const violations = (
+  orders: ReadonlyArray<Order>,
+  ledger: ReadonlyArray<Order>,
+  replayed: ReadonlySet<string>
+): number => {
+  const places = new Map(orders.map((order, place) => [order.orderId, place]))
   const booked = new Set(replayed)
   const last = new Map<string, number>()
   let found = 0
-  for (const { orderId, tenant } of ledger) {
+  for (const { orderId, tenantId } of ledger) {
     if (booked.has(orderId)) continue
     booked.add(orderId)
     const place = places.get(orderId)!
-    if (place < (last.get(tenant) ?? -1)) found += 1
-    last.set(tenant, place)
+    if (place < (last.get(tenantId) ?? -1)) found += 1
+    last.set(tenantId, place)
   }
   return found
 }
 
 export const make = (
   orders: ReadonlyArray<Order>,
-  ledger: Ledger,
+  bookings: ReadonlyArray<Order>,
   replayed: ReadonlySet<string>,
   { retriesByReason: _, ...numbers }: Calls,
   rest: Omit<Summary, keyof Calls | "orders" | "charged" | "lost" | "doubled" | "orderViolations" | "replayed">
 ): Summary => {
+  const known = new Set(orders.map(({ orderId }) => orderId))
+  const ledger = bookings.filter(({ orderId }) => known.has(orderId))
   const booked = Map.groupBy(ledger, (charge) => charge.orderId)
-  const times = orders.map((order) => booked.get(order.id)?.length ?? 0)
+  const times = orders.map(({ orderId }) => booked.get(orderId)?.length ?? 0)
   return {
     orders: orders.length,
     charged: times.filter((count) => count > 0).length,
@@ -82,12 +96,13 @@ export const make = (
 /** What went wrong; nothing where all is proven. */
 export const faults = (summary: Summary): ReadonlyArray<string> => {
   const { doubled, duplicatesInjected, duplicatesSkipped, lost, orderViolations, poisonFound, poisonInjected } = summary
-  const { sagas, sagasCompleted, sagasInconsistent, sagasRolledBack } = summary
+  const { charged, paid, sagas, sagasCompleted, sagasInconsistent, sagasRolledBack } = summary
   const unfinished = sagas - sagasCompleted - sagasRolledBack
   return [
     ...(lost > 0 ? [`${lost} orders were lost`] : []),
     ...(doubled > 0 ? [`${doubled} were charged more than once`] : []),
     ...(orderViolations > 0 ? [`${orderViolations} were charged out of order`] : []),
+    ...(paid < charged ? [`the order service was not told of ${charged - paid} payments`] : []),
     // A broker may deliver a message twice by itself.
     ...(duplicatesSkipped < duplicatesInjected
       ? [`${duplicatesInjected - duplicatesSkipped} duplicates were missed`]

@@ -3,10 +3,14 @@
  */
 import { faults, type Summary } from "./summary.ts"
 
+const pace = ({ designMs, speed }: Summary): string =>
+  speed === 1 ? "" : `and ${Math.round(designMs / 1000)} on the clock of the design, which runs ${speed} times faster`
+
 export const table = (summary: Summary): string => {
   const rows = [
     ["orders", summary.orders, `arrived as events over ${summary.broker}, with stores in ${summary.store}`],
     ["charged", summary.charged, "counted in the provider's ledger"],
+    ["paid", summary.paid, "in the order book, which the provider's settlements are told to"],
     ["lost", summary.lost, "never charged"],
     ["doubled", summary.doubled, "charged more than once"],
     [
@@ -26,7 +30,7 @@ export const table = (summary: Summary): string => {
     ["circuit openings", summary.circuitOpenings, ""],
     ["token requests", summary.tokenRefreshes, ""],
     ["rate limit waits", summary.rateLimitWaits, ""],
-    ["seconds", (summary.durationMs / 1000).toFixed(1), ""]
+    ["seconds", (summary.durationMs / 1000).toFixed(1), pace(summary)]
   ] as const
   const wrong = faults(summary)
   const verdict =

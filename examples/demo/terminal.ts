@@ -1,8 +1,9 @@
 /**
  * Shows the dashboard: redrawn in place, or a line now and then where there is no terminal.
  */
-import { Clock, Effect } from "effect"
-import { line, lines, type View } from "./dashboard.ts"
+import { Effect } from "effect"
+import { millisOnTheWall, sleepOnTheWall } from "./clock.ts"
+import { line, lines, told, type View } from "./dashboard.ts"
 
 export const write = (text: string): Effect.Effect<void> => Effect.sync(() => void process.stdout.write(text))
 const hideCursor = "\u001b[?25l"
@@ -21,21 +22,30 @@ const redraw = Effect.fnUntraced(function* <R>(view: Effect.Effect<View, never, 
     return write(text)
   })
   yield* Effect.acquireRelease(write(hideCursor), () => Effect.andThen(draw, write(showCursor)))
-  return yield* Effect.forever(Effect.andThen(draw, Effect.sleep("100 millis")))
+  return yield* Effect.forever(Effect.andThen(draw, sleepOnTheWall("100 millis")))
 })
 
-/** Writes a line every second, and whenever the phase has changed. */
+/** Writes a line every second, whenever the phase has changed, and at the end; and each alert. */
 const report = Effect.fnUntraced(function* <R>(view: Effect.Effect<View, never, R>) {
   let phase = ""
   let at = -Infinity
-  const tell = Effect.gen(function* () {
-    const [seen, now] = yield* Effect.all([view, Clock.currentTimeMillis])
-    if (seen.phase.name === phase && now - at < 1000) return
+  const known = new Set<unknown>()
+  const tell = Effect.flatMap(view, (seen) => {
     phase = seen.phase.name
-    at = now
-    yield* write(`${line(seen)}\n`)
+    return write(`${line(seen)}\n`)
   })
-  return yield* Effect.forever(Effect.andThen(tell, Effect.sleep("50 millis")))
+  const tellNow = Effect.gen(function* () {
+    const [seen, now] = yield* Effect.all([view, millisOnTheWall])
+    for (const alert of seen.alerts) {
+      if (!known.has(alert)) yield* write(`${told(alert)}\n`)
+      known.add(alert)
+    }
+    if (seen.phase.name === phase && now - at < 1000) return
+    at = now
+    yield* tell
+  })
+  yield* Effect.acquireRelease(Effect.void, () => tell)
+  return yield* Effect.forever(Effect.andThen(tellNow, sleepOnTheWall("50 millis")))
 })
 
 /** Shows what there is to see until it is interrupted. */

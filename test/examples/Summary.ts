@@ -12,6 +12,7 @@ export const Summary = Schema.Struct({
   lost: Schema.Int,
   doubled: Schema.Int,
   orderViolations: Schema.Int,
+  paid: Schema.Int,
   replayed: Schema.Int,
   duplicatesInjected: Schema.Int,
   duplicatesSkipped: Schema.Int,
@@ -28,6 +29,8 @@ export const Summary = Schema.Struct({
   circuitOpenings: Schema.Int,
   tokenRefreshes: Schema.Int,
   rateLimitWaits: Schema.Int,
+  speed: Schema.Int,
+  designMs: Schema.Int,
   durationMs: Schema.Int
 })
 
@@ -44,6 +47,7 @@ export const proven = {
   lost: 0,
   doubled: 0,
   orderViolations: 0,
+  paid: 60,
   replayed: 3,
   duplicatesInjected: 6,
   poisonInjected: 7,
