@@ -10,8 +10,9 @@
  * - Steps run in their order. When one fails, those before it are undone in reverse order. Undone is also the step that
  *   failed, unless its error says that it did nothing (`outcome: "unprocessed"`): it may have happened. So a compensation
  *   gets an `Option` of its step's result, and must tolerate that the step never happened.
- * - An error decides by its `ErrorAction`: `retry` and `wait` try again as long as the step's `retry` allows, `skip` means
- *   that a step without a result is done, and anything else rolls back. Timeouts and defects are tried again likewise.
+ * - An error decides by its `ErrorAction`: `retry`, `wait` and all of the outage class (an open circuit too) try again as
+ *   long as the step's `retry` allows, `skip` means that a step without a result is done, and anything else rolls back.
+ *   Timeouts and defects are tried again likewise.
  * - A compensation is tried again whatever its error. When its retries are used up, the saga is stuck: people are told
  *   (`ErrorAction.AlertHook`), and one of them decides (`Sagas.resume`, `skip`, `abandon`).
  * - After an irreversible step there is only forward: a step that fails for good leaves the saga stuck. So does an

@@ -1,5 +1,6 @@
 import { assert, it } from "@effect/vitest"
-import { Context, Effect, Layer, Option, Schema } from "effect"
+import { Clock, Context, Duration, Effect, Layer, Option, Schema } from "effect"
+import { CircuitBreaker, RetryPolicy } from "effect-integration/policy"
 import { CurrentStep, Saga, SagaEngine, StepFailed } from "effect-integration/saga"
 import * as fixture from "./fixture.ts"
 
@@ -99,6 +100,33 @@ it.effect("a result that does not fit its schema is a defect that is undone", ()
     assert.deepStrictEqual(undone, [false])
   }).pipe(Effect.provide(fixture.memory(S)))
 })
+
+it.effect(
+  "a step waits for an open circuit as its retries allow, and never shorter than until it lets one through",
+  () => {
+    const attempts: Array<number> = []
+    const open = new CircuitBreaker.CircuitOpen({
+      integration: "payments",
+      reason: "failures",
+      retryAfter: Duration.seconds(30)
+    })
+    const attempt = Effect.gen(function* () {
+      attempts.push(yield* Clock.currentTimeMillis)
+      if (attempts.length < 4) yield* open
+    })
+    const S = Saga.make("outage", { payload: fixture.Text, idempotencyKey: fixture.keyOf }).step("a", {
+      run: () => attempt,
+      compensate: () => Effect.void,
+      retry: RetryPolicy.make({ delays: ["5 seconds", "40 seconds", "2 minutes"] })
+    })
+    return Effect.gen(function* () {
+      const outcome = yield* fixture.ended(S.execute({ key: "1" }), "1 second")
+      assert.strictEqual(outcome._tag, "Completed")
+      const waits = attempts.slice(1).map((at, index) => Math.floor((at - attempts[index]!) / 1000))
+      assert.deepStrictEqual(waits, [30, 40, 120])
+    }).pipe(Effect.provide(fixture.memory(S)))
+  }
+)
 
 it.effect("a step knows what it is part of", () => {
   const seen: Array<CurrentStep["Service"]> = []

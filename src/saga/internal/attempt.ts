@@ -154,7 +154,8 @@ const report = Effect.fnUntraced(function* (
     failed === undefined || timedOut ? defect : ErrorAction.isActionable(error) ? error.errorAction : unclassified
   if (failed !== undefined && action.kind === "skip" && attempt.isVoid) return { _tag: "Done", value: "null" }
   const insists = attempt.phase === "compensate" && action.kind !== "skip"
-  const again = insists || action.kind === "retry" || action.kind === "wait"
+  // What a caller is to fail fast of, such as an open circuit, a saga has the time to wait for.
+  const again = insists || action.outage || action.kind === "retry" || action.kind === "wait"
   const random = yield* Random.Random
   const before = attempt.retry?.delays[attempt.failures - 1]
   const delay = again
