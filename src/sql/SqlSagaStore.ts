@@ -179,7 +179,7 @@ export const make: Effect.Effect<SagaStore.SagaStore["Service"], never, SqlClien
 
     const write = (recordings: ReadonlyArray<Recording>): Effect.Effect<ReadonlyArray<void>, SqlError> => {
       const isPlain = recordings.every(({ entry }) => entry._tag === "AttemptBegun" || entry._tag === "AttemptEnded")
-      const all = isPlain
+      const all: Effect.Effect<unknown, SqlError> = isPlain
         ? insert(recordings)
         : sql.withTransaction(
             begin(recordings).pipe(

@@ -121,6 +121,7 @@ describe("a synthetic probe", () => {
         Effect.never,
         Effect.fail("hunter2"),
         Effect.fail({ _tag: "success" }),
+        // @effect-diagnostics-next-line globalErrorInEffectFailure:off
         Effect.fail(new TypeError("hunter2")),
         Effect.suspend(() => {
           throw new Error("hunter2")

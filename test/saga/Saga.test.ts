@@ -112,7 +112,7 @@ it.effect(
     })
     const attempt = Effect.gen(function* () {
       attempts.push(yield* Clock.currentTimeMillis)
-      if (attempts.length < 4) yield* open
+      if (attempts.length < 4) return yield* open
     })
     const S = Saga.make("outage", { payload: fixture.Text, idempotencyKey: fixture.keyOf }).step("a", {
       run: () => attempt,
