@@ -56,6 +56,7 @@ import { WorkflowEngine } from "effect/workflow/WorkflowEngine"
 import * as Check from "../internal/option.ts"
 import { SagaStoreError } from "../saga/SagaError.ts"
 import { type Instance, SagaStore } from "../saga/SagaStore.ts"
+import * as droppedAnswers from "./internal/droppedAnswers.ts"
 import * as shardLocks from "./internal/shardLocks.ts"
 import * as Migrations from "./Migrations.ts"
 import * as SqlSagaStore from "./SqlSagaStore.ts"
@@ -106,12 +107,13 @@ const build = (
   if (takeover < 3000) Check.reject(where, "takeover", options.takeover, "at least 3 seconds")
   const poll = Check.millis(where, "poll", options.poll ?? "500 millis")
   const prefix = Check.name(where, options.prefix ?? "saga")
+  const refresh = Duration.millis(takeover / 3)
   const config = Layer.sync(ShardingConfig.ShardingConfig, () => ({
     ...ShardingConfig.defaults,
     // Nobody connects to it: it tells the processes apart in the table of locks.
     runnerAddress: runs ? Option.some(RunnerAddress.make(globalThis.crypto.randomUUID(), 1)) : Option.none(),
     shardLockExpiration: Duration.millis(takeover),
-    shardLockRefreshInterval: Duration.millis(takeover / 3),
+    shardLockRefreshInterval: refresh,
     // Each is a lock to take, to renew and to give back.
     shardsPerGroup: 64,
     // A saga that is handed over ends what it is at, and must not keep the others waiting for longer than one that died.
@@ -131,7 +133,7 @@ const build = (
     Layer.provide([config, Digest.layerWebCrypto])
   )
   // The tables of the history first: that fails where the database cannot be reached, and the engine would die.
-  return Layer.unwrap(Effect.as(Migrations.migrate, Layer.provide(services, sharding)))
+  return Layer.unwrap(Effect.as(Migrations.migrate, Layer.provide(services(refresh), sharding)))
 }
 
 /** Starting a saga cannot be undone with a transaction, and on SQLite would wait for its end. */
@@ -141,22 +143,24 @@ class StartedInTransaction extends Error {
     "a saga was started in a transaction, which it can be no part of: publish an event with the outbox instead"
 }
 
-const engine = Layer.effect(
-  WorkflowEngine,
-  Effect.gen(function* () {
-    const { transactionService } = yield* SqlClient.SqlClient
-    const inner = yield* WorkflowEngine
-    return WorkflowEngine.of({
-      ...inner,
-      execute: (workflow, options) =>
-        Effect.contextWith((context: Context.Context<never>) =>
-          Option.isSome(Context.getOption(context, transactionService))
-            ? Effect.die(new StartedInTransaction())
-            : inner.execute(workflow, options)
-        ) as never
+const engine = (refresh: Duration.Input) =>
+  Layer.effect(
+    WorkflowEngine,
+    Effect.gen(function* () {
+      const { transactionService } = yield* SqlClient.SqlClient
+      const inner = yield* WorkflowEngine
+      return WorkflowEngine.of({
+        ...inner,
+        activityExecute: droppedAnswers.repeated(inner, yield* Sharding.Sharding, refresh),
+        execute: (workflow, options) =>
+          Effect.contextWith((context: Context.Context<never>) =>
+            Option.isSome(Context.getOption(context, transactionService))
+              ? Effect.die(new StartedInTransaction())
+              : inner.execute(workflow, options)
+          ) as never
+      })
     })
-  })
-).pipe(Layer.provide(ClusterWorkflowEngine.layer))
+  ).pipe(Layer.provide(ClusterWorkflowEngine.layer))
 
 /** Whoever forgets a saga forgets what the engine knows of it too, else its key would still lead to it. */
 const store = Layer.effect(
@@ -187,7 +191,8 @@ const store = Layer.effect(
   })
 )
 
-const services = Layer.merge(engine, store)
+/** The locks are looked at so often. */
+const services = (refresh: Duration.Input) => Layer.merge(engine(refresh), store)
 
 /**
  * The engine and the history, on every process that has this layer and the same database.
@@ -209,4 +214,4 @@ export const layerCluster: Layer.Layer<
   WorkflowEngine | SagaStore,
   MigrationError | SqlError,
   Sharding.Sharding | MessageStorage.MessageStorage | SqlClient.SqlClient
-> = Layer.unwrap(Effect.as(Migrations.migrate, services))
+> = Layer.unwrap(Effect.as(Migrations.migrate, services(ShardingConfig.defaults.shardLockRefreshInterval)))

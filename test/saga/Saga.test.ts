@@ -2,6 +2,7 @@ import { assert, it } from "@effect/vitest"
 import { Clock, Context, Duration, Effect, Layer, Option, Schema } from "effect"
 import { CircuitBreaker, RetryPolicy } from "effect-integration/policy"
 import { CurrentStep, Saga, SagaEngine, StepFailed } from "effect-integration/saga"
+import { observed } from "../policy/observe.ts"
 import * as fixture from "./fixture.ts"
 
 class OutOfStock extends Schema.TaggedError<OutOfStock>()("OutOfStock", { sku: Schema.String }) {}
@@ -83,6 +84,23 @@ it.effect("an error that is not declared is told by its tag and its message", ()
       { description: "x".repeat(1000), processed: "unknown", reason: "error", step: "a", tag: "RangeError" }
     )
   }).pipe(Effect.provide(fixture.memory(S)))
+})
+
+it.effect("what is kept of an error had the credentials that were in its message", () => {
+  const S = Saga.make("careless", { payload: fixture.Text, idempotencyKey: fixture.keyOf }).step("a", {
+    // @effect-diagnostics-next-line globalErrorInEffectFailure:off
+    run: () => Effect.fail(new RangeError("no answer of amqp://shop:hunter2@broker, token=hunter3")),
+    compensate: () => Effect.void
+  })
+  return observed((lines) =>
+    Effect.gen(function* () {
+      const outcome = yield* fixture.ended(S.execute({ key: "1" }))
+      if (outcome._tag !== "RolledBack" || !(outcome.error instanceof StepFailed)) return assert.fail(outcome._tag)
+      assert.strictEqual(outcome.error.description, "no answer of amqp://broker, token=<redacted>")
+      assert.isTrue(lines.some(({ message }) => message.includes("no answer of amqp://broker")))
+      assert.notInclude(JSON.stringify(lines), "hunter")
+    }).pipe(Effect.provide(fixture.memory(S)))
+  )
 })
 
 it.effect("a result that does not fit its schema is a defect that is undone", () => {

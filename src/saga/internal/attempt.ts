@@ -9,6 +9,7 @@ import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import * as Activity from "effect/workflow/Activity"
 import * as Issue from "../../internal/issue.ts"
+import * as Secrets from "../../internal/secrets.ts"
 import * as ErrorAction from "../../policy/ErrorAction.ts"
 import * as OperationKey from "../../policy/OperationKey.ts"
 import * as RequestContext from "../../policy/RequestContext.ts"
@@ -84,10 +85,13 @@ const longest = 1000
 /** A failure in a line of the log. */
 export const told = ({ description, tag }: Failure): string => (description === "" ? tag : `${tag}: ${description}`)
 
-/** What is kept of an error, for people. */
+/** What is kept of an error, for people: without credentials, since it goes into the store and the log. */
 export const failureOf = (error: unknown): Failure => ({
   tag: ErrorAction.tagOf(error),
-  description: (error instanceof Error ? error.message : Predicate.isString(error) ? error : "").slice(0, longest)
+  description: Secrets.beginning(
+    error instanceof Error ? error.message : Predicate.isString(error) ? error : "",
+    longest
+  )
 })
 
 const defect = ErrorAction.make("retry", { circuit: "ignored", guidance: "a bug of the step" })
