@@ -358,6 +358,11 @@ export const noticed = (name: string, kind: "alert" | "escalate", context: Conte
  * travels with events (extension `synthetic`) and over HTTP (header `x-synthetic: true`), so that the other side can leave
  * it out too, and spans have the attribute `integration.synthetic`. Circuits and rate limits know no difference.
  *
+ * **Gotchas**
+ *
+ * Whoever can publish to a channel is believed. The header is believed only where `RequestIdMiddleware` is told to: a
+ * stranger could hide in it.
+ *
  * **Example** (A call that nobody made)
  *
  * ```ts

@@ -233,14 +233,31 @@ describe("synthetic traffic", () => {
         })
         const { create } = yield* connect({ baseUrl: yield* listen(provider), name: "http-synthetic" })
         // A server that calls another one for each request.
-        const server = Effect.as(Effect.orDie(create), HttpServerResponse.text("done")).pipe(RequestIdMiddleware.make)
-        const url = yield* listen(server)
+        const server = Effect.as(Effect.orDie(create), HttpServerResponse.text("done"))
+        const url = yield* listen(RequestIdMiddleware.make(server, { trustSynthetic: true }))
         yield* ask(url, { headers: { "x-synthetic": "true" } })
         yield* ask(url, { headers: { "x-synthetic": "yes" } })
         yield* ask(url)
         yield* synthetic(create)
         assert.deepStrictEqual(headers, ["true", undefined, undefined, "true"])
         assert.strictEqual((yield* counts("http_synthetic"))["requests_total{success}"], 2)
+      }).pipe(Effect.provide(NodeHttpClient.layerUndici))
+    )
+  )
+
+  it.live("a stranger hid from the metrics by a header", () =>
+    observed(() =>
+      Effect.gen(function* () {
+        const provider = Effect.map(HttpServerRequest.HttpServerRequest, ({ headers }) =>
+          HttpServerResponse.jsonUnsafe({ id: headers["x-synthetic"] ?? "c1", amount: 5 })
+        )
+        const { create } = yield* connect({ baseUrl: yield* listen(provider), name: "http-stranger" })
+        const server = Effect.map(Effect.orDie(create), ({ id }) => HttpServerResponse.text(id))
+        const answer = yield* ask(yield* listen(RequestIdMiddleware.make(server)), {
+          headers: { "x-synthetic": "true" }
+        })
+        assert.strictEqual(answer.text, "c1")
+        assert.strictEqual((yield* counts("http_stranger"))["requests_total{success}"], 1)
       }).pipe(Effect.provide(NodeHttpClient.layerUndici))
     )
   )

@@ -1,7 +1,7 @@
 /**
  * X-Request-ID on the provider's side (sections 3.1 and 7.2): taken from the request, or made, forwarded by the contracts
- * that the handler calls, named in its log lines, and echoed in the response. Synthetic traffic (`x-synthetic: true`) stays
- * so: what the handler does for it is not recorded in the metrics of the business.
+ * that the handler calls, named in its log lines, and echoed in the response. With `trustSynthetic`, synthetic traffic
+ * (`x-synthetic: true`) stays so: what the handler does for it is not recorded in the metrics of the business.
  *
  * **Example** (Around an application)
  *
@@ -27,13 +27,26 @@ import * as Telemetry from "../Telemetry.ts"
 const legal = /^[\x21-\x7e]{1,128}$/
 
 /**
+ * @category models
+ * @since 0.1.0
+ */
+export interface Options {
+  /**
+   * Whether `x-synthetic: true` is believed, which keeps a request out of the metrics and so out of the alerts. Only for
+   * a server that strangers cannot reach, or whose gateway takes the header away. Default: false.
+   */
+  readonly trustSynthetic?: boolean
+}
+
+/**
  * Gives each request an id. One that is not 1 to 128 visible ASCII characters is replaced.
  *
  * @category constructors
  * @since 0.1.0
  */
 export const make = <E, R>(
-  app: Effect.Effect<HttpServerResponse.HttpServerResponse, E, R>
+  app: Effect.Effect<HttpServerResponse.HttpServerResponse, E, R>,
+  { trustSynthetic = false }: Options = {}
 ): Effect.Effect<HttpServerResponse.HttpServerResponse, E, R | HttpServerRequest.HttpServerRequest> =>
   Effect.gen(function* () {
     const request = yield* HttpServerRequest.HttpServerRequest
@@ -46,7 +59,7 @@ export const make = <E, R>(
     const span = yield* Effect.serviceOption(ParentSpan)
     if (span._tag === "Some" && span.value._tag === "Span")
       span.value.attribute(Telemetry.Attribute.requestId, requestId)
-    const isSynthetic = request.headers["x-synthetic"] === "true"
+    const isSynthetic = trustSynthetic && request.headers["x-synthetic"] === "true"
     return yield* app.pipe(
       RequestContext.withRequestId(requestId),
       (self) => (isSynthetic ? Effect.provideService(self, Telemetry.Synthetic, true) : self),

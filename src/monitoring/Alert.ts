@@ -26,6 +26,7 @@ import * as Hash from "effect/Hash"
 import type * as Integration from "../Integration.ts"
 import * as Telemetry from "../Telemetry.ts"
 import { bounded, oneLine } from "./internal/alertText.ts"
+import { withoutCredentials } from "./internal/shown.ts"
 import type * as Rule from "./Rule.ts"
 
 /** @category models @since 0.1.0 */
@@ -157,7 +158,9 @@ export const details = (alert: Alert): ReadonlyArray<readonly [name: string, tex
     ["Dashboard", alert.dashboard ?? ""],
     ["Metric", measured?.name ?? ""]
   ]
-  return known.filter(([, told]) => told !== "").map(([name, told]) => [name, bounded(told, maximumText)])
+  return known
+    .filter(([, told]) => told !== "")
+    .map(([name, told]) => [name, bounded(withoutCredentials(told), maximumText)])
 }
 
 /** At most nine runbooks and the dashboard, where they are URLs of http or https. @category getters @since 0.1.0 */
@@ -170,7 +173,7 @@ export const links = (alert: Alert): ReadonlyArray<{ readonly href: string; read
 
 const link = (url: string | undefined, text: string) => {
   if (url === undefined || !URL.canParse(url)) return []
-  const { href, protocol } = new URL(url)
+  const { href, protocol } = new URL(withoutCredentials(url))
   return /^https?:$/.test(protocol) && href.length <= maximumText ? [{ href, text }] : []
 }
 

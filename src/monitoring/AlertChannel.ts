@@ -9,7 +9,8 @@
  * - A channel sends on a fiber of its own: it cannot delay or fail the integration, nor another channel.
  * - What cannot be sent is tried again until it is, or until the alert has changed; then its latest state is sent.
  * - The policy spends its attempts first (`defaultPolicy`), and the channel waits between rounds: a second, doubled up to a
- *   minute, and never less than a Retry-After.
+ *   minute, and never less than a Retry-After, of which it waits 15 minutes at most. One that refuses everything (a key
+ *   that was withdrawn) is asked for all messages together.
  *
  * **Gotchas**
  *
@@ -100,7 +101,8 @@ export interface AlertChannel<out E = never, out R = never> {
   readonly kind: string
   /**
    * Whether the other side keeps an incident open until it is told of the end. Such a channel is told of the begin also
-   * where the end is known already; another only hears the end.
+   * where the end is known already; another only hears the end. It is told again every 5 minutes while it lasts, since
+   * somebody else may have ended it there.
    */
   readonly keepsOpen: boolean
   /** Made once for each channel of the design, with its name. */

@@ -5,7 +5,10 @@
  * **Details**
  *
  * - Every second, and exactly when a rule is due, the metrics are sampled and compared. A rule fires when its comparison has
- *   held for its `for` without a break, and is over when it does not hold any more, or when there is no value.
+ *   held for its `for` without a break, and is over when it does not hold any more, or when there is no value. What a
+ *   broker or a store is asked for (dead letters, lag, stuck sagas, the outbox) may have none for 5 minutes before that:
+ *   to be away for a moment mends nothing.
+ * - Messages of errors are told without credentials, and without what contracts of the design call personal data.
  * - An error whose action alerts or escalates fires at once (`ErrorAction.AlertHook`), with its message and ids: once per
  *   integration, kind and tag, until it was quiet for 5 minutes. This layer is the hook: whatever is provided with it tells
  *   it. A hook that was there before is called too.

@@ -12,8 +12,9 @@
  *
  * **Gotchas**
  *
- * An incident that ends while no process runs stays open until somebody resolves it in PagerDuty, and the first of several
- * processes for which it is over resolves it for all.
+ * An incident that ends while no process runs stays open until somebody resolves it in PagerDuty. The first of several
+ * processes for which it is over resolves it for all; where it still fires in another, that one opens it again within 5
+ * minutes, as it does where a person has resolved it too early.
  *
  * **Example** (The channel `PagerDuty payments` of a design)
  *

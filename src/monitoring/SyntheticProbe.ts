@@ -14,7 +14,8 @@
  * **Gotchas**
  *
  * Each process that has the layer probes. What a probe does, it does for real: call what changes nothing, or mark what it
- * makes, and have the other side leave it out.
+ * makes, and have the other side leave it out. A dead letter that it leaves is one like any other: it is in the depth of
+ * the queue, and alerts until somebody takes it away.
  *
  * **Example** (A call every five minutes, and a round trip every hour)
  *

@@ -137,9 +137,9 @@ export const layer = (
   options: Options
 ): Layer.Layer<OtlpExporter.Flusher, UnknownEnvironment | Config.ConfigError, HttpClient.HttpClient> => {
   const endpoint = options.endpoint ?? "http://localhost:4318"
-  // The text may hold a password.
-  if (!Option.isHttpUrl(endpoint)) {
-    Option.reject(where, "endpoint", "<text>", "an absolute URL of http or https")
+  // Not shown: who signs in may be written into it, and what fails would log it.
+  if (!Option.isHttpUrl(endpoint) || new URL(endpoint).username !== "") {
+    Option.reject(where, "endpoint", "<text>", "an absolute URL of http or https without credentials, which are headers")
   }
   const format = Option.word(where, "format", options.format ?? "protobuf", ["json", "protobuf"])
   const exportInterval = Duration.millis(Option.millis(where, "every", options.every ?? "5 seconds"))
@@ -189,9 +189,7 @@ export const sampled =
 const around =
   (design: Integration.Integration, { sampling }: Integration.Environment) =>
   <A, E, R>(inner: Layer.Layer<A, E, R>): Layer.Layer<A, E, R> => {
-    const redaction = Redaction.make(
-      design.contracts.flatMap(({ contract }) => [...(contract.contract.personalData ?? [])])
-    )
+    const redaction = Redaction.make(Redaction.personalData(design))
     const keeps = Sampler.ratio(sampling ?? 100)
     return Layer.effect(
       Tracer.Tracer,

@@ -31,13 +31,13 @@
  *
  * @since 0.1.0
  */
-import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
+import * as Secrets from "../internal/secrets.ts"
 import * as Telemetry from "../Telemetry.ts"
 
 /**
@@ -340,7 +340,7 @@ const logLevel = { info: "Info", warn: "Warn", error: "Error" } as const
 export const perform = Effect.fnUntraced(function* (occurrence: Occurrence) {
   const { action, attempt, error, integration, nextMillis } = occurrence
   const ends = nextMillis === undefined
-  const text = error instanceof Error && error.message !== "" ? error.message : tagOf(error)
+  const text = error instanceof Error && error.message !== "" ? Secrets.beginning(error.message, 1000) : tagOf(error)
   const message = ends
     ? `${integration}: ${text} (${attempt === 0 ? "" : `attempt ${attempt}, given up; `}${action.guidance})`
     : `${integration}: ${text} (attempt ${attempt}, next in ${Math.round(nextMillis)} ms; ${action.guidance})`
@@ -377,7 +377,7 @@ export const notify = (notice: Notice): Effect.Effect<void> =>
       Effect.forkDetach(
         Effect.catchCause(
           Effect.suspend(() => hook(notice)),
-          (cause) => Effect.logError(`${notice.integration}: the alert hook failed`, Cause.pretty(cause))
+          (cause) => Effect.logError(`${notice.integration}: the alert hook failed`, Secrets.ofCause(cause))
         )
       )
     )

@@ -154,6 +154,28 @@ describe("Alerts", () => {
     )
   )
 
+  it.effect("a store that takes long to count was asked each second", () => {
+    let [asked, hung] = [0, 0]
+    const count = (wait: Effect.Effect<void>, seen: () => void) =>
+      Telemetry.sampler(Effect.as(Effect.andThen(Effect.sync(seen), wait), []))
+    return evaluating(() =>
+      Effect.gen(function* () {
+        yield* TestClock.adjust("1 second")
+        yield* count(Effect.sleep("500 millis"), () => asked++)
+        yield* count(Effect.never, () => hung++)
+        for (let second = 0; second < 60; second++) yield* TestClock.adjust("1 second")
+        assert.isAtLeast(asked, 5)
+        assert.isAtMost(asked, 7)
+        assert.isAtLeast(hung, 3)
+        assert.isAtMost(hung, 5)
+        const [before] = [asked]
+        yield* Effect.forkChild(Telemetry.sample)
+        yield* settle
+        assert.strictEqual(asked, before + 1)
+      }).pipe(Effect.scoped)
+    )
+  })
+
   it.effect("a break of the time that it must hold begins it anew", () =>
     evaluating(({ alerts, sent }) =>
       Effect.gen(function* () {
@@ -205,6 +227,80 @@ describe("Alerts", () => {
         assert.isUndefined(sent[1]!.measured?.value)
       })
     )
+  )
+
+  it.effect("a broker that was away for a moment ended the alert of its dead letters, and began another", () =>
+    evaluating(({ alerts, sent }) =>
+      Effect.gen(function* () {
+        const rule = measured.find((each) => each.condition === "dead letters")!
+        yield* set(rule, 2)
+        yield* alerts.evaluate
+        yield* set(rule, Number.NaN)
+        yield* TestClock.adjust("299 seconds")
+        assert.isUndefined((yield* alerts.firing)[0]?.measured?.value)
+        yield* set(rule, 1)
+        yield* TestClock.adjust("1 minute")
+        assert.deepStrictEqual(brief(sent), ["firing checkout/dead-letters/billing 1"])
+        yield* set(rule, Number.NaN)
+        yield* TestClock.adjust("299 seconds")
+        assert.strictEqual(sent.length, 1)
+        yield* TestClock.adjust("1 second")
+        yield* settle
+        assert.deepStrictEqual(brief(sent).slice(1), ["resolved checkout/dead-letters/billing 1"])
+      })
+    )
+  )
+
+  it.effect("a metric that cannot be read ended the alerts of all others for ever, and said nothing", () =>
+    evaluating(({ sent }) =>
+      Effect.gen(function* () {
+        const context = yield* Effect.context()
+        const [broken, rule] = ["saga stuck", "dead letters"].map((condition) =>
+          measured.find((each) => each.condition === condition)
+        )
+        const get = () => {
+          throw new Error("it is broken")
+        }
+        Metric.registerUnsafe(Metric.gauge(Rule.metricName(broken!)), context, { get, update() {}, modify() {} })
+        yield* TestClock.adjust("2 seconds")
+        yield* set(rule!, 1)
+        yield* TestClock.adjust("1 second")
+        yield* settle
+        assert.deepStrictEqual(brief(sent), ["firing checkout/dead-letters/billing 1"])
+      })
+    )
+  )
+
+  it.effect("an evaluation that dies is told once, and the next one comes", () =>
+    observed((lines) => {
+      const one = taking()
+      const registry: Metric.MetricRegistry = new Map()
+      let isBroken = false
+      registry.values = () => {
+        if (isBroken) throw new Error("it is broken: token=hunter2")
+        return Map.prototype.values.call(registry)
+      }
+      return Effect.gen(function* () {
+        yield* started(design(), { channels: { [pager]: one.channel, [slack]: taking().channel } })
+        for (const incident of [1, 2]) {
+          isBroken = true
+          yield* TestClock.adjust("1 minute")
+          yield* settle
+          const told = lines.filter(({ message }) => message.includes("could not be evaluated"))
+          assert.deepStrictEqual([told.length, told.at(-1)?.level], [incident, "Error"])
+          assert.notInclude(JSON.stringify(told), "hunter2")
+          isBroken = false
+          yield* TestClock.adjust("2 seconds")
+        }
+        yield* set(
+          measured.find((each) => each.condition === "dead letters")!,
+          1
+        )
+        yield* TestClock.adjust("1 second")
+        yield* settle
+        assert.deepStrictEqual(brief(one.sent), ["firing checkout/dead-letters/billing 1"])
+      }).pipe(Effect.scoped, Effect.provideService(Metric.MetricRegistry, registry))
+    })
   )
 
   it.effect("the metrics of another integration fire nothing", () =>

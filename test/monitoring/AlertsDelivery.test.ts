@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Deferred, Duration, Effect, Exit, Layer, Scope } from "effect"
+import { Context, Deferred, Duration, Effect, Exit, Layer, Metric, Scope } from "effect"
 import { ErrorAction } from "effect-integration/policy"
 import { Alert, AlertChannel, Alerts, Rule } from "effect-integration/monitoring"
 import { TestClock } from "effect/testing"
@@ -24,6 +24,7 @@ const delivering = (
     readonly alerts: Alerts.Alerts["Service"]
     readonly two: Taken
     readonly lines: ReadonlyArray<Line>
+    readonly registry: Metric.MetricRegistry
     readonly change: (rule: Rule.Rule, value: number) => Effect.Effect<void>
     readonly waiting: Effect.Effect<ReadonlyArray<string>>
   }) => Effect.Effect<void>,
@@ -40,7 +41,8 @@ const delivering = (
       const change = (rule: Rule.Rule, value: number) =>
         Effect.andThen(set(rule, value), Effect.andThen(alerts.evaluate, settle))
       const waiting = Effect.map(alerts.pending, (all) => brief(all.one!))
-      yield* test({ alerts, two, lines, change, waiting })
+      const registry = yield* Metric.MetricRegistry
+      yield* test({ alerts, two, lines, registry, change, waiting })
     }).pipe(Effect.scoped)
   )
 
@@ -90,7 +92,7 @@ describe("Telling of alerts", () => {
     )
   })
 
-  it.effect("a Retry-After of a year is no busy loop, nor the end of the channel", () => {
+  it.effect("a Retry-After of a year was the end of the channel: at most 15 minutes are waited", () => {
     const limited = new AlertChannel.AlertNotDelivered({
       channel: "one",
       reason: "rate limited",
@@ -101,15 +103,123 @@ describe("Telling of alerts", () => {
       asked = nth
       return nth === 1 ? Effect.fail(limited) : Effect.void
     })
+    return delivering(one, ({ change, waiting }) =>
+      Effect.gen(function* () {
+        yield* change(letters, 1)
+        yield* TestClock.adjust("899999 millis")
+        assert.strictEqual(asked, 1)
+        assert.deepStrictEqual(yield* waiting, [`firing ${id} 1`])
+        yield* TestClock.adjust(1)
+        yield* settle
+        assert.strictEqual(asked, 2)
+        assert.deepStrictEqual(yield* waiting, [])
+      })
+    )
+  })
+
+  it.effect("a webhook that was withdrawn was tried each second for ever, with a line in the log", () => {
+    const refused = new AlertChannel.AlertNotDelivered({ channel: "one", reason: "refused", status: 404 })
+    let asked = 0
+    const one = taking((_, nth) => {
+      asked = nth
+      return nth <= 65 ? Effect.fail(refused) : Effect.void
+    })
     return observed(() =>
       Effect.gen(function* () {
-        const { alerts } = yield* started(given, { channels: { one: one.channel, two: taking().channel }, drain: 0 })
-        yield* set(letters, 1)
-        yield* alerts.evaluate
-        yield* TestClock.adjust("2 hours")
-        assert.strictEqual(asked, 1)
-        assert.deepStrictEqual(brief((yield* alerts.pending).one!), [`firing ${id} 1`])
+        const routes = [{ condition: "engineering", channels: ["one"] }] as const
+        const { alerts, context } = yield* Effect.orDie(
+          started(design({ alerts: routes }), { channels: { one: one.channel } })
+        )
+        const hook = Context.get(context, ErrorAction.AlertHook)
+        for (let n = 0; n < 200; n++) {
+          const error = { _tag: `Failed${n}` }
+          yield* Effect.ignore(
+            hook({ kind: "alert", integration: "payments", message: "no", error, requestId: undefined })
+          )
+        }
+        for (let minute = 0; minute < 60; minute++) yield* TestClock.adjust("1 minute")
+        // 1, 2, 4, 8, 16, 32 seconds, and each minute after that.
+        assert.strictEqual(asked, 65)
+        assert.strictEqual(one.sent.length, 0)
+        yield* TestClock.adjust("1 minute")
+        yield* settle
+        assert.isAbove(one.sent.length, 0)
+        assert.deepStrictEqual((yield* alerts.pending).one, [])
       }).pipe(Effect.scoped)
+    )
+  })
+
+  it.effect(
+    "a channel that keeps incidents open is told again every 5 minutes; another, or one that is over, is not",
+    () => {
+      const one = taking(undefined, { keepsOpen: true })
+      return delivering(one, ({ change, two, waiting }) =>
+        Effect.gen(function* () {
+          yield* change(letters, 1)
+          yield* TestClock.adjust("299 seconds")
+          assert.strictEqual(one.sent.length, 1)
+          yield* TestClock.adjust("1 second")
+          assert.deepStrictEqual(brief(one.sent), [`firing ${id} 1`, `firing ${id} 1`])
+          yield* TestClock.adjust("5 minutes")
+          assert.strictEqual(one.sent.length, 3)
+          yield* change(letters, 0)
+          yield* TestClock.adjust("1 hour")
+          assert.deepStrictEqual(brief(one.sent).slice(3), [`resolved ${id} 1`])
+          assert.deepStrictEqual(brief(two.sent), [`firing ${id} 1`, `resolved ${id} 1`])
+          assert.deepStrictEqual(yield* waiting, [])
+        })
+      )
+    }
+  )
+
+  it.effect("an end that is never taken is given up, and the begin not told again", () => {
+    const rejected = new AlertChannel.AlertNotDelivered({ channel: "one", reason: "rejected", status: 400 })
+    const one = taking((alert) => (alert.state === "resolved" ? Effect.fail(rejected) : Effect.void), {
+      keepsOpen: true
+    })
+    return delivering(one, ({ change }) =>
+      Effect.gen(function* () {
+        yield* change(letters, 1)
+        yield* change(letters, 0)
+        yield* TestClock.adjust("1 hour")
+        assert.deepStrictEqual(brief(one.sent), [`firing ${id} 1`])
+      })
+    )
+  })
+
+  it.effect("two processes have one incident: what one of them ends is there again while it fires in the other", () => {
+    const open = new Set<string>()
+    let incidents = 0
+    const pager = taking(
+      (alert) =>
+        Effect.sync(() => {
+          const key = Alert.dedupKey(alert)
+          if (alert.state === "resolved") open.delete(key)
+          else if (!open.has(key)) incidents++
+          if (alert.state === "firing") open.add(key)
+        }),
+      { keepsOpen: true }
+    )
+    const process = (test: Parameters<typeof delivering>[1]) => Effect.orDie(delivering(pager, test))
+    return process((first) =>
+      process((second) =>
+        Effect.gen(function* () {
+          yield* second.change(letters, 1)
+          yield* settle
+          assert.deepStrictEqual([...open], [id])
+          yield* Effect.provideService(first.change(letters, 1), Metric.MetricRegistry, first.registry)
+          yield* Effect.provideService(first.change(letters, 0), Metric.MetricRegistry, first.registry)
+          assert.deepStrictEqual([...open], [])
+          yield* TestClock.adjust("5 minutes")
+          yield* settle
+          assert.deepStrictEqual([...open], [id])
+          assert.strictEqual(incidents, 2)
+          yield* second.change(letters, 0)
+          yield* TestClock.adjust("1 hour")
+          assert.deepStrictEqual([...open], [])
+          assert.strictEqual(incidents, 2)
+        })
+      )
     )
   })
 

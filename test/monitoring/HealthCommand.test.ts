@@ -90,6 +90,8 @@ describe("integration health", { timeout: 60_000 }, () => {
       assert.deepStrictEqual(json, failing)
       yield* integration(["health", url.replace("://", "://ada:hunter2%40@")])
       assert.strictEqual(seen.at(-1)!.authorization, `Basic ${Buffer.from("ada:hunter2@").toString("base64")}`)
+      yield* integration(["health", url.replace("://", "://ada:100%@")])
+      assert.strictEqual(seen.at(-1)!.authorization, `Basic ${Buffer.from("ada:100%").toString("base64")}`)
     })
   )
 

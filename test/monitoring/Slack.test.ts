@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Config, ConfigProvider, Effect, Exit, Redacted } from "effect"
 import { Slack } from "effect-integration/monitoring"
+import { ErrorAction } from "effect-integration/policy"
 import { withFake } from "../http/payments.ts"
 import { messageErrors } from "./alertSchemas.ts"
 import { alertOf, full, hostile } from "./alertTexts.ts"
@@ -115,6 +116,21 @@ describe("Slack", () => {
           "Slack #a: the alert was not delivered: refused (404)"
         ]
       )
+    })
+  )
+
+  it.effect("a Retry-After is obeyed for 15 minutes at most, and one that is none is left out", () =>
+    Effect.gen(function* () {
+      const given = ["30", "31536000", "Fri, 31 Dec 9999 23:59:59 GMT", "soon", "-1"]
+      let nth = 0
+      const waits = yield* Effect.gen(function* () {
+        const send = yield* Slack.channel({ webhook: Redacted.make(webhook), policy: {} }).connect("Slack #a")
+        return yield* Effect.forEach(given, () => Effect.flip(send(alertOf())))
+      }).pipe(
+        withFake(async () => new Response("", { status: 429, headers: { "retry-after": given[nth++]! } })),
+        Effect.map((errors) => errors.map(ErrorAction.retryAfterMillis))
+      )
+      assert.deepStrictEqual(waits, [30_000, 900_000, 900_000, undefined, undefined])
     })
   )
 

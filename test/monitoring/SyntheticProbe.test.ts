@@ -288,6 +288,27 @@ describe("a round trip", () => {
       assert.strictEqual((yield* counts("health_orders"))["published_total{confirmed}"], 1)
     }))
 
+  test("that ends in the dead letters is seen there, by depth and alert, though no delivery is counted", () =>
+    Effect.gen(function* () {
+      const broken = Consumer.make("health-broken", Orders, {
+        handlers: { "com.acme.order.placed": () => Effect.die(new Error("broken")) },
+        dedup: { window: "1 day" }
+      })
+      const services = yield* running(broken)
+      const trip = SyntheticProbe.roundTrip(Orders, OrderPlaced, { id: "synthetic" }, { consumer: broken })
+      const probe = SyntheticProbe.make("trip-dead", { timeout: "10 seconds", run: trip })
+      const probing = yield* Effect.forkChild(Effect.exit(Effect.provide(probe.once, services)))
+      yield* TestClock.adjust("10 seconds")
+      assert.isTrue(Exit.isFailure(yield* Fiber.join(probing)))
+      yield* Telemetry.sample
+      const { dlq_depth, ...rest } = yield* counts("health_broken")
+      assert.strictEqual(dlq_depth, 1)
+      assert.deepStrictEqual(
+        Object.keys(rest).filter((key) => /^(deliveries|handling|notices)/.test(key)),
+        []
+      )
+    }))
+
   test("fails in time where the event is never handled", () =>
     Effect.gen(function* () {
       const consumer = billing(Effect.fail(new Down()))

@@ -146,6 +146,7 @@ describe("Tracing.layer", () => {
     const make = (options: object) => () => Tracing.layer(design, { environment: "Local", ...options })
     assert.throws(make({ endpoint: "collector:4318" }), /Tracing.layer: endpoint must be an absolute URL/)
     assert.throws(make({ endpoint: "ftp://ada:pass@x" }), /but "<text>" was given|<text>/)
+    assert.throws(make({ endpoint: "http://ada:pass@x" }), /without credentials, which are headers, but "?<text>/)
     assert.throws(make({ format: "xml" }), /Tracing.layer: format must be one of json, protobuf/)
     assert.throws(make({ every: 0 }), /Tracing.layer: every must be a finite duration/)
     assert.throws(make({ batch: 0 }), /Tracing.layer: batch must be a whole number of at least 1/)

@@ -6,6 +6,7 @@ import * as Effect from "effect/Effect"
 import * as FetchHttpClient from "effect/http/FetchHttpClient"
 import * as HttpClient from "effect/http/HttpClient"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
+import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as HealthReport from "../../monitoring/HealthReport.ts"
 import { Ended, Failure, reporting } from "./failure.ts"
@@ -30,11 +31,17 @@ const askedOf = (text: string, live: boolean): Asked | Failure => {
   }
   const url = new URL(given)
   if (!named) url.pathname = live ? "/health/live" : "/health/ready"
-  const user = decodeURIComponent(url.username)
-  const password = decodeURIComponent(url.password)
+  const [user, password] = [decoded(url.username), decoded(url.password)]
   url.username = url.password = ""
   return { url, user, password }
 }
+
+/** A percent sign that encodes nothing is itself. */
+const decoded = (text: string): string =>
+  Result.getOrElse(
+    Result.try(() => decodeURIComponent(text)),
+    () => text
+  )
 
 /** The report that a service answers with, whatever its status code. */
 const ask = Effect.fnUntraced(function* ({ password, url, user }: Asked, limit: Duration.Duration) {

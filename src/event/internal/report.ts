@@ -1,4 +1,5 @@
 import * as Effect from "effect/Effect"
+import * as Secrets from "../../internal/secrets.ts"
 import * as ErrorAction from "../../policy/ErrorAction.ts"
 import * as Telemetry from "../../Telemetry.ts"
 import type { CloudEvent } from "../CloudEvent.ts"
@@ -7,11 +8,11 @@ import { isSynthetic } from "./synthetic.ts"
 
 const levels = { info: "Info", warn: "Warn", error: "Error" } as const
 
-/** The message of an error, or its tag: bounded, since it goes into headers and logs. */
+/** The message of an error, or its tag: bounded and without credentials, since it goes into headers and logs. */
 export const textOf = (error: unknown): string => {
   const tag = ErrorAction.tagOf(error)
   const text = error instanceof Error && error.message !== "" ? `${tag}: ${error.message}` : tag
-  return text.slice(0, 1000)
+  return Secrets.beginning(text, 1000)
 }
 
 export const describe = (event: CloudEvent | undefined): string =>

@@ -4,6 +4,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
+import * as Secrets from "../../internal/secrets.ts"
 import * as Telemetry from "../../Telemetry.ts"
 import type { Message } from "../Message.ts"
 import * as Parking from "../Parking.ts"
@@ -24,7 +25,7 @@ export const register = (setup: Setup, isPaused: () => boolean): Effect.Effect<v
   const known = <A, E>(asked: Effect.Effect<A, E>): Effect.Effect<Option.Option<A>> =>
     Effect.matchCauseEffect(asked, {
       onSuccess: (value) => Effect.succeedSome(value),
-      onFailure: (cause) => Effect.as(Effect.logDebug(`${name}: not sampled`, cause), Option.none())
+      onFailure: (cause) => Effect.as(Effect.logDebug(`${name}: not sampled`, Secrets.ofCause(cause)), Option.none())
     })
   const depth = known(broker.depth({ channel, group: name }))
   const parked =

@@ -1,10 +1,13 @@
 import * as Cause from "effect/Cause"
+import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Metric from "effect/Metric"
 import * as Option from "effect/Option"
+import { monotonicMillis } from "../monotonic.ts"
+import * as Secrets from "../secrets.ts"
 
 /** What a gauge is to show. */
 export interface Reading {
@@ -15,6 +18,13 @@ export interface Reading {
 
 /** How long one sampler may take. */
 const limit: Duration.Input = "2 seconds"
+
+/**
+ * Who asks each second leaves alone what took long, for so many times as long as it took. A store that is slow, since there
+ * is much in it, is not to be kept busy with counting.
+ */
+const rests = 20
+const longestRest = 15_000
 
 /** What a gauge shows of each sampler that has a value for it. */
 interface Shown {
@@ -59,6 +69,7 @@ export class Sampler {
   readonly #samplers: Samplers
   #ids: ReadonlySet<string> = new Set()
   #asking: Fiber.Fiber<void> | undefined
+  #restsUntil = -Infinity
   constructor(context: Context.Context<never>, read: Effect.Effect<ReadonlyArray<Reading>, unknown>) {
     this.context = context
     this.#read = read
@@ -89,34 +100,52 @@ export class Sampler {
       return Effect.flatMap(Effect.timeoutOption(Fiber.await(asking), limit), (ended) => {
         if (Option.isSome(ended)) return Effect.void
         asking.interruptUnsafe()
+        this.#restsUntil = this.#now + longestRest
         this.show([])
         return Effect.logDebug("telemetry: a sampler did not answer in time")
       })
     })
+  }
+  /** The same, for who asks often: what took long is as it was for a while. */
+  get sampleSparing(): Effect.Effect<void> {
+    return Effect.suspend(() => (this.#now < this.#restsUntil ? Effect.void : this.sample))
+  }
+  get #now(): number {
+    return monotonicMillis(Context.get(this.context, Clock.Clock))
   }
   #ask(): Fiber.Fiber<void> {
     const asked = Effect.matchCauseEffect(this.#read, {
       onSuccess: (readings) => Effect.sync(() => this.show(readings)),
       onFailure: (cause) => {
         this.show([])
-        return Cause.hasInterruptsOnly(cause) ? Effect.void : Effect.logDebug("telemetry: a sampler failed", cause)
+        if (Cause.hasInterruptsOnly(cause)) return Effect.void
+        return Effect.logDebug("telemetry: a sampler failed", Secrets.ofCause(cause))
       }
     })
+    const begun = this.#now
     const fiber = Effect.runForkWith(this.context)(Effect.withTracerEnabled(asked, false))
     if (fiber.pollUnsafe() !== undefined) return fiber
     fiber.addObserver(() => {
       this.#asking = undefined
+      const now = this.#now
+      this.#restsUntil = Math.max(this.#restsUntil, now + Math.min(longestRest, rests * (now - begun)))
     })
     this.#asking = fiber
     return fiber
   }
 }
 
+const all = (ask: (each: Sampler) => Effect.Effect<void>): Effect.Effect<void> =>
+  Effect.contextWith((context: Context.Context<never>) => {
+    const { all } = samplersOf(Context.get(context, Metric.MetricRegistry))
+    return Effect.forEach(Array.from(all), ask, { concurrency: "unbounded", discard: true })
+  })
+
 /** Asks all samplers of a registry, once and at the same time. */
-export const sample: Effect.Effect<void> = Effect.contextWith((context: Context.Context<never>) => {
-  const { all } = samplersOf(Context.get(context, Metric.MetricRegistry))
-  return Effect.forEach(Array.from(all), (each) => each.sample, { concurrency: "unbounded", discard: true })
-})
+export const sample: Effect.Effect<void> = all((each) => each.sample)
+
+/** For who asks each second. */
+export const sampleSparing: Effect.Effect<void> = all((each) => each.sampleSparing)
 
 /** A sampler that is there for as long as its registry. */
 export const watch = (context: Context.Context<never>, read: Effect.Effect<ReadonlyArray<Reading>, unknown>): Sampler =>

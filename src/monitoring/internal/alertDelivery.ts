@@ -32,6 +32,12 @@ export interface Settings {
   readonly count: (outcome: string) => void
 }
 
+/** The longest Retry-After that is obeyed: one of a year would be the end of the channel. */
+export const longestHold = Duration.minutes(15)
+
+/** How often a channel that keeps incidents open is told again: somebody else may have ended the incident. */
+const reminded = Duration.toMillis("5 minutes")
+
 /**
  * What one channel has not been told yet. Nothing is dropped: a newer state of an incident takes the place of an older one,
  * and where too many incidents wait, a newer one of the same rule takes the place of one that is over, and says so.
@@ -40,12 +46,14 @@ export class Delivery {
   readonly settings: Settings
   readonly #pending = new Map<string, Item>()
   /** The incidents, by id, that the channel believes to be firing. */
-  readonly #open = new Map<string, number>()
+  readonly #open = new Map<string, { readonly alert: Alert.Alert; readonly at: number }>()
   readonly #news = Latch.makeUnsafe()
   readonly #empty = Latch.makeUnsafe(true)
   #sending: string | undefined
   /** The channel asked to be left alone until then. */
   #gate = -Infinity
+  /** How often it has refused everything, one after another. */
+  #refusals = 0
   constructor(settings: Settings) {
     this.settings = settings
   }
@@ -59,7 +67,7 @@ export class Delivery {
     this.#news.openUnsafe()
   }
   #add(key: string, alert: Alert.Alert): void {
-    const told = this.#open.get(alert.id) === alert.incident
+    const told = this.#open.get(alert.id)?.alert.incident === alert.incident
     const opened: Alert.Alert = { ...alert, state: "firing" }
     this.#pending.set(key, { alert, opened, told, failures: 0, dueAt: -Infinity })
   }
@@ -84,10 +92,13 @@ export class Delivery {
       Effect.suspend(() => {
         this.#news.closeUnsafe()
         const now = this.settings.now()
+        this.#remind(now)
         const { at, item } = this.#next()
-        if (item !== undefined && at <= now) return this.#attempt(item)
+        if (item !== undefined && at <= now)
+          return Effect.catchCause(this.#attempt(item), () => Effect.sleep("1 second"))
         // What was offered meanwhile is looked at, however long the wait.
-        return at === Infinity ? this.#news.await : Effect.timeoutOption(this.#news.await, waitOf(at - now))
+        const next = Math.min(at, this.#nextReminder)
+        return next === Infinity ? this.#news.await : Effect.timeoutOption(this.#news.await, waitOf(next - now))
       })
     )
   }
@@ -101,6 +112,19 @@ export class Delivery {
       if (first === undefined || item.dueAt < first.dueAt) first = item
     }
     return { at: first === undefined ? Infinity : Math.max(first.dueAt, this.#gate), item: first }
+  }
+
+  /** Comes after what is not told yet. */
+  #remind(now: number): void {
+    for (const { alert, at } of this.#open.values()) {
+      if (!this.settings.keepsOpen || now - at < reminded || this.#pending.has(keyOf(alert))) continue
+      this.#pending.set(keyOf(alert), { alert, opened: alert, told: true, failures: 0, dueAt: now })
+    }
+  }
+  get #nextReminder(): number {
+    if (!this.settings.keepsOpen) return Infinity
+    const open = Array.from(this.#open.values()).filter(({ alert }) => !this.#pending.has(keyOf(alert)))
+    return Math.min(Infinity, ...open.map(({ at }) => at + reminded))
   }
 
   #attempt(item: Item): Effect.Effect<void> {
@@ -118,24 +142,30 @@ export class Delivery {
     this.settings.count("delivered")
     item.failures = 0
     item.dueAt = -Infinity
+    this.#refusals = 0
     if (sent.state === "firing") {
       item.told = true
-      this.#open.set(sent.id, sent.incident)
+      this.#open.set(sent.id, { alert: sent, at: this.settings.now() })
     } else this.#open.delete(sent.id)
     if (item.alert.state === sent.state) this.#remove(item)
   }
   #failed(item: Item, sent: Alert.Alert, error: unknown): Effect.Effect<void> {
     const { backoff, count, keepsOpen, name, now } = this.settings
     count(ErrorAction.tagOf(error))
-    if (isRejected(error) && (keepsOpen || item.alert.state === sent.state)) {
+    if (isBecause(error, "rejected") && (keepsOpen || item.alert.state === sent.state)) {
       this.#remove(item)
+      if (item.alert.state === "resolved") this.#open.delete(item.alert.id)
       return Effect.logError(`${name} does not take this alert: ${Alert.describe(sent)}`)
     }
     item.failures++
-    const wait = Math.min(backoff.cap, backoff.base * 2 ** (item.failures - 1))
+    const backoffOf = (failures: number) => Math.min(backoff.cap, backoff.base * 2 ** (failures - 1))
     const retryAfter = ErrorAction.retryAfterMillis(error)
-    item.dueAt = now() + wait
-    if (retryAfter !== undefined) this.#gate = Math.max(this.#gate, now() + retryAfter)
+    item.dueAt = now() + backoffOf(item.failures)
+    // It is refused whatever is told, so that to try the others is of no use, and would fill the log.
+    if (isBecause(error, "refused")) this.#gate = Math.max(this.#gate, now() + backoffOf(++this.#refusals))
+    if (retryAfter !== undefined) {
+      this.#gate = Math.max(this.#gate, now() + Math.min(retryAfter, Duration.toMillis(longestHold)))
+    }
     return Effect.void
   }
   #remove(item: Item): void {
@@ -153,8 +183,8 @@ export class Delivery {
       Effect.andThen(
         Effect.suspend(() =>
           Effect.forEach(
-            this.pending,
-            (alert) =>
+            Array.from(this.#pending.values()).filter(({ alert, told }) => !told || alert.state === "resolved"),
+            ({ alert }) =>
               Effect.logError(`${this.settings.name} could not be told before the end: ${Alert.describe(alert)}`),
             { discard: true }
           )
@@ -169,5 +199,5 @@ const waitOf = (millis: number): number => Math.min(Math.max(millis, 1), 3_600_0
 
 const keyOf = ({ id, incident }: Alert.Alert): string => `${incident} ${id}`
 
-const isRejected = (error: unknown): boolean =>
-  ErrorAction.tagOf(error) === "AlertNotDelivered" && (error as AlertChannel.AlertNotDelivered).reason === "rejected"
+const isBecause = (error: unknown, reason: AlertChannel.AlertNotDelivered["reason"]): boolean =>
+  ErrorAction.tagOf(error) === "AlertNotDelivered" && (error as AlertChannel.AlertNotDelivered).reason === reason

@@ -1,3 +1,4 @@
+import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import type * as Context from "effect/Context"
 import * as DateTime from "effect/DateTime"
@@ -7,6 +8,8 @@ import * as Fiber from "effect/Fiber"
 import * as Semaphore from "effect/Semaphore"
 import type * as Integration from "../../Integration.ts"
 import { monotonicMillis } from "../../internal/monotonic.ts"
+import * as Secrets from "../../internal/secrets.ts"
+import { sampleSparing } from "../../internal/telemetry/samplers.ts"
 import type * as ErrorAction from "../../policy/ErrorAction.ts"
 import * as Telemetry from "../../Telemetry.ts"
 import type * as Alert from "../Alert.ts"
@@ -22,13 +25,16 @@ interface Watched {
   readonly growth: AlertRules.Growth
   phase: AlertRules.Phase
   alert: Alert.Alert | undefined
+  /** When there was a value, in monotonic milliseconds. */
+  seenAt: number
 }
 
 /** One gauge that is long in coming does not hold up the rules of the others. It is waited for elsewhere, and hidden in the end. */
-const sampled: Effect.Effect<void> = Effect.forkDetach(Telemetry.sample).pipe(
-  Effect.flatMap((sampling) => Effect.timeoutOption(Fiber.await(sampling), "1 second")),
-  Effect.asVoid
-)
+const sampled = (sample: Effect.Effect<void>): Effect.Effect<void> =>
+  Effect.forkDetach(sample).pipe(
+    Effect.flatMap((sampling) => Effect.timeoutOption(Fiber.await(sampling), "1 second")),
+    Effect.asVoid
+  )
 
 /** Decides when people are told, of rules and of errors. */
 export class Evaluator {
@@ -41,6 +47,7 @@ export class Evaluator {
   readonly #notices: Notices
   readonly #incidents = new Map<string, number>()
   readonly #turn = Semaphore.makeUnsafe(1)
+  #isBroken = false
 
   constructor(design: Integration.Integration, tell: Tell, clock: Clock.Clock, context: Context.Context<never>) {
     this.#design = design
@@ -53,7 +60,8 @@ export class Evaluator {
       rule,
       growth: new AlertRules.Growth(),
       phase: AlertRules.idle,
-      alert: undefined
+      alert: undefined,
+      seenAt: -Infinity
     }))
     this.#notices = new Notices(design, this.#rules, (id) => this.#incidentOf(id))
   }
@@ -71,18 +79,33 @@ export class Evaluator {
       Effect.suspend(() => {
         const next = this.#now() + every
         return Effect.andThen(
-          this.evaluate,
+          this.#survived,
           Effect.suspend(() => Effect.sleep(Math.max(Math.min(next, this.#nextDue) - this.#now(), 1)))
         )
       })
     )
+  }
+  /** Whatever goes wrong with one evaluation, the next one comes. */
+  get #survived(): Effect.Effect<void> {
+    return Effect.matchCauseEffect(this.#evaluated(sampleSparing), {
+      onSuccess: () => Effect.sync(() => void (this.#isBroken = false)),
+      onFailure: (cause) => {
+        if (this.#isBroken || Cause.hasInterruptsOnly(cause)) return Effect.void
+        this.#isBroken = true
+        const message = `${this.#design.name}: the rules of alerts could not be evaluated, and will be again`
+        return Effect.ignoreCause(Effect.logError(message, Secrets.ofCause(cause)))
+      }
+    })
   }
   get #nextDue(): number {
     return Math.min(this.#notices.nextQuiet, ...this.#watched.map(({ phase, rule }) => AlertRules.dueAt(rule, phase)))
   }
 
   get evaluate(): Effect.Effect<void> {
-    const evaluated = sampled.pipe(
+    return this.#evaluated(Telemetry.sample)
+  }
+  #evaluated(sample: Effect.Effect<void>): Effect.Effect<void> {
+    const evaluated = sampled(sample).pipe(
       Effect.andThen(this.#read()),
       Effect.flatMap((value) => this.#compare(value))
     )
@@ -125,6 +148,11 @@ export class Evaluator {
           comparison._tag === "Increased"
             ? growth.within(Duration.toMillis(comparison.within), now)
             : AlertRules.isBeyond(comparison, value)
+        if (!Number.isNaN(value)) each.seenAt = now
+        if (each.alert !== undefined && AlertRules.isUnknown(rule, value, each.seenAt, now)) {
+          each.alert = this.#measured(each.alert, value)
+          continue
+        }
         each.phase = AlertRules.step(rule, phase, holds, now)
         if (each.phase._tag === "Firing" && each.alert === undefined) {
           each.alert = this.#fired(rule, value, this.#at(each.phase.since, now))

@@ -5,6 +5,7 @@ import * as ErrorAction from "../../policy/ErrorAction.ts"
 import * as Alert from "../Alert.ts"
 import type * as Rule from "../Rule.ts"
 import { bounded } from "./alertText.ts"
+import * as Redaction from "./redaction.ts"
 
 /** How long an error must not have occurred for its alert to be over. */
 const quiet = Duration.minutes(5)
@@ -34,10 +35,13 @@ export class Notices {
   readonly #incidentOf: (id: string) => number
   readonly #open = new Map<string, Incident>()
   readonly #seen = new Map<string, number>()
+  /** An error says what its author pleased. */
+  readonly #plain: (message: string) => string
   constructor(design: Integration.Integration, rules: ReadonlyArray<Rule.Rule>, incidentOf: (id: string) => number) {
     this.#design = design
     this.#rules = rules
     this.#incidentOf = incidentOf
+    this.#plain = Redaction.make(Redaction.personalData(design)).text
   }
 
   /** The alert that a notice fires; `undefined` where it is told of already. */
@@ -53,7 +57,7 @@ export class Notices {
     const id =
       this.#open.size < mostOpen || this.#open.has(known) ? known : `${this.#design.name}/${conditions[kind]}/other`
     const incident = this.#open.get(id)
-    const message = bounded(notice.message, Alert.maximumText)
+    const message = bounded(this.#plain(notice.message.slice(0, 4 * Alert.maximumText)), Alert.maximumText)
     if (incident !== undefined) {
       const { alert } = incident
       incident.last = now

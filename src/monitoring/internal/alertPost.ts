@@ -1,5 +1,5 @@
 import * as Clock from "effect/Clock"
-import type * as Duration from "effect/Duration"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as FetchHttpClient from "effect/http/FetchHttpClient"
 import * as Headers from "effect/http/Headers"
@@ -13,6 +13,7 @@ import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import * as Stream from "effect/Stream"
 import { AlertNotDelivered } from "../AlertChannel.ts"
+import { longestHold } from "./alertDelivery.ts"
 
 /** What is posted where, and what may be told of an answer. */
 export interface Post {
@@ -96,5 +97,5 @@ const retryAfterOf = (
   const parsed = value === undefined ? undefined : Headers.parseRetryAfter(value)
   return parsed === undefined || Result.isFailure(parsed)
     ? undefined
-    : Headers.retryAfterDelay(parsed.success, clock.currentTimeMillisUnsafe())
+    : Duration.min(Headers.retryAfterDelay(parsed.success, clock.currentTimeMillisUnsafe()), longestHold)
 }

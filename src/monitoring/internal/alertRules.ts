@@ -1,6 +1,7 @@
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Metric from "effect/Metric"
+import * as Result from "effect/Result"
 import * as Telemetry from "../../Telemetry.ts"
 import * as Rule from "../Rule.ts"
 
@@ -31,6 +32,14 @@ export const isBeyond = (
   value: number
 ): boolean => (comparison._tag === "Above" ? value > comparison.value : value < comparison.value)
 
+/** What a broker or a store is asked for: it may be away for a moment, which changes nothing of what there is. */
+const asked: ReadonlySet<Telemetry.MetricName> = new Set(["deadLetters", "lag", "lagAge", "sagasStuck", "outboxAge"])
+const patience = Duration.toMillis("5 minutes")
+
+/** Whether an alert stays though there is no value now. `since`: of its last value, in monotonic milliseconds. */
+export const isUnknown = ({ metric }: Rule.Rule, value: number, since: number, now: number): boolean =>
+  Number.isNaN(value) && asked.has(metric) && now - since < patience
+
 /** Whether a counter has grown lately. */
 export class Growth {
   #highest: number | undefined
@@ -54,10 +63,12 @@ export const readings = (
   const found = new Map<string, Array<{ readonly labels: Metric.Metric.AttributeSet; readonly value: number }>>()
   for (const { attributes = {}, hooks, id } of Context.get(context, Metric.MetricRegistry).values()) {
     if (!wanted.has(id)) continue
-    const { count, value } = hooks.get(context) as {
-      readonly count?: number | bigint
-      readonly value?: number | bigint
-    }
+    // Of one that cannot be read there is no value: it is no reason not to look at the others.
+    const state = Result.getOrElse(
+      Result.try(() => hooks.get(context)),
+      () => ({ value: Number.NaN })
+    )
+    const { count, value } = state as { readonly count?: number | bigint; readonly value?: number | bigint }
     const series = found.get(id) ?? []
     found.set(id, series)
     series.push({ labels: attributes, value: Number(value ?? count) })

@@ -52,7 +52,8 @@ export const tellers = Effect.fnUntraced(function* (
         if (routes.length > 0) delivery.offer({ ...alert, routes })
       }
       PubSub.publishUnsafe(changes, alert)
-      return logged(alert)
+      // A logger that fails keeps nobody else from being told.
+      return Effect.ignoreCause(logged(alert))
     })
   return {
     tell,

@@ -10,6 +10,7 @@ import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
 import { monotonicMillis } from "../../internal/monotonic.ts"
+import * as Secrets from "../../internal/secrets.ts"
 import type * as HealthCheck from "../HealthCheck.ts"
 import type { Entry, Status } from "../HealthReport.ts"
 import { shown } from "./healthText.ts"
@@ -101,7 +102,7 @@ export class Watch {
         return this.#failed(late)
       }
       if (Exit.isFailure(exit.value)) {
-        yield* Effect.logDebug(`health: ${this.source.name} could not be asked`, exit.value.cause)
+        yield* Effect.logDebug(`health: ${this.source.name} could not be asked`, Secrets.ofCause(exit.value.cause))
         return this.#failed(reasonOf(exit.value.cause))
       }
       const time = yield* DateTime.now

@@ -5,6 +5,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Metric from "effect/Metric"
 import * as Predicate from "effect/Predicate"
+import * as Secrets from "../../internal/secrets.ts"
 import * as Telemetry from "../../Telemetry.ts"
 
 /** How a probe has ended. */
@@ -76,6 +77,9 @@ export const logged = (
         Effect.logInfo(`probe ${name}: succeeds again`),
         Effect.succeed(before !== undefined && before !== outcome)
       )
-    : Effect.andThen(Effect.logWarning(`probe ${name}: failed (${outcome})`), Effect.logDebug(exit.cause))
+    : Effect.andThen(
+        Effect.logWarning(`probe ${name}: failed (${outcome})`),
+        Effect.logDebug(Secrets.ofCause(exit.cause))
+      )
   return Effect.annotateLogs(said, { [Telemetry.Attribute.integration]: name, [Telemetry.Attribute.errorTag]: outcome })
 }

@@ -2,38 +2,25 @@ import * as Cause from "effect/Cause"
 import * as Exit from "effect/Exit"
 import * as Predicate from "effect/Predicate"
 import * as Redacted from "effect/Redacted"
+import type * as Integration from "../../Integration.ts"
+import * as Secrets from "../../internal/secrets.ts"
 
 const hidden = "<redacted>"
-const url = /\b([a-z][a-z0-9+.-]*:\/\/)([^\s/?#"'<>]*@)?([^\s?#"'<>]*)([?#][^\s"'<>]*)?/gi
-/** A target of a request without its origin. */
-const target = /(^|\s)(\/[^\s?"'<>]*)\?[^\s"'<>]*/g
-const credentials = /\b(Bearer|Basic) +[A-Za-z0-9._~+/=-]+/gi
 
 /** What may be told of spans: no credentials, queries or personal data. */
 export interface Redaction {
+  readonly text: (given: string) => string
   readonly attribute: (name: string, value: unknown) => unknown
   readonly exit: (exit: Exit.Exit<unknown, unknown>) => Exit.Exit<unknown, unknown>
 }
 
-const literal = (text: string): string => text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&")
+/** Names of fields that the contracts of a design call personal data. */
+export const personalData = ({ contracts }: Integration.Integration): ReadonlyArray<string> =>
+  contracts.flatMap(({ contract }) => [...(contract.contract.personalData ?? [])])
 
 export const make = (personalData: Iterable<string>): Redaction => {
   const names = new Set(Array.from(personalData, (name) => name.toLowerCase()))
-  const fields =
-    names.size === 0
-      ? undefined
-      : new RegExp(
-          `\\b(${Array.from(names, literal).join("|")})(["']?\\s*[:=]\\s*)("[^"]*"|'[^']*'|[^\\s,;&})\\]]+)`,
-          "gi"
-        )
-
-  const text = (given: string): string => {
-    const plain = given
-      .replace(url, (_, scheme: string, _user: string | undefined, rest: string) => scheme + rest)
-      .replace(target, "$1$2")
-      .replace(credentials, `$1 ${hidden}`)
-    return fields === undefined ? plain : plain.replace(fields, `$1$2${hidden}`)
-  }
+  const text = Secrets.without(names)
 
   const value = (given: unknown, depth: number): unknown => {
     if (Predicate.isString(given)) return text(given)
@@ -60,5 +47,5 @@ export const make = (personalData: Iterable<string>): Redaction => {
     })
     return Exit.failCause(Cause.fromReasons(errors))
   }
-  return { attribute, exit }
+  return { text, attribute, exit }
 }

@@ -42,7 +42,8 @@ export const make = Effect.fnUntraced(function* (
     publisher,
     plans,
     subscriptions: new Set(),
-    probation: Semaphore.makeUnsafe(1)
+    probation: Semaphore.makeUnsafe(1),
+    counting: Semaphore.makeUnsafe(16)
   }
   yield* Effect.addFinalizer(() => Effect.andThen(publisher.close, plans.close))
   yield* Effect.raceFirst(Effect.andThen(consuming.connected, publishing.connected), Deferred.await(started)).pipe(

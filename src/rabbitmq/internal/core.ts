@@ -24,4 +24,6 @@ export interface Core {
   readonly subscriptions: Set<Registered>
   /** Held by the one session of this process that may try messages which were redelivered. */
   readonly probation: Semaphore.Semaphore
+  /** Each count needs an AMQP channel, of which a connection has only so many: consumers need them. */
+  readonly counting: Semaphore.Semaphore
 }

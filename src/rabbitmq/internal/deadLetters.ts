@@ -111,6 +111,7 @@ const count = (core: Core, current: link.Link, queue: string) =>
     (opened) => link.request<amqp.Replies.AssertQueue>((done) => opened.checkQueue(queue, done)),
     link.closeChannel
   ).pipe(
+    core.counting.withPermit,
     Effect.catch((failure) => {
       const error = failed(core, `depth of ${queue}`, queue, failure)
       return error._tag === "TopologyMismatch" && error.argument === "existence"
@@ -123,7 +124,7 @@ export const depth = (core: Core, { channel, group }: Broker.Group): Effect.Effe
   Effect.gen(function* () {
     const current = yield* connected(core, `depth of ${group}`)
     const ask = (queues: ReadonlyArray<string>) =>
-      Effect.forEach(queues, (queue) => count(core, current, queue), { concurrency: 16 })
+      Effect.forEach(queues, (queue) => count(core, current, queue), { concurrency: "unbounded" })
     const own = yield* ask(Queues.queuesOf(channel, group))
     const delays = yield* ask(core.plans.knownDelayQueues(channel, group))
     const dead = yield* ask([Queues.deadQueueOf(channel, group)])
