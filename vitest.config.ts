@@ -3,6 +3,7 @@ import { defineConfig } from "vitest/config"
 const source = (path: string) => `${import.meta.dirname}/src/${path}`
 
 const integration = "test/**/*.integration.test.ts"
+const house = "test/house/*.test.ts"
 
 export default defineConfig({
   resolve: {
@@ -20,10 +21,15 @@ export default defineConfig({
         test: {
           name: "unit",
           include: ["test/**/*.test.ts"],
-          exclude: [integration],
+          exclude: [integration, house],
           testTimeout: 30_000,
           hookTimeout: 30_000
         }
+      },
+      {
+        extends: true,
+        // Who imports whom, and whether examples compile: static checks, which `npm run check` runs.
+        test: { name: "house", include: [house], testTimeout: 120_000 }
       },
       {
         extends: true,

@@ -80,7 +80,8 @@ const says: Readonly<Record<string, ReadonlyArray<string>>> = {
   "18_stuck_saga.ts": [
     "is stuck: the compensation of step debit failed for good: BankDown (correct the cause, then resume, skip or abandon",
     "Stuck in compensate debit: BankDown\n",
-    "compensate debit 3: BankDown\ndebit given back\nRolledBack credit, debit\n"
+    "compensate debit 3: BankDown\n",
+    "debit given back\nRolledBack credit, debit\n"
   ]
 }
 

@@ -131,9 +131,9 @@ describe("what an error says", () => {
     })
   )
 
-  it("is looked through in a time that does not grow with its square", () => {
-    const begun = process.cpuUsage()
-    for (const piece of ["a.", "a-", '"a', "token", "eyJ", "\\", "://", "?/ "]) Secrets.plain(piece.repeat(50_000))
-    assert.isBelow(process.cpuUsage(begun).user / 1000, 5000)
+  it("is looked through in a time that does not grow with its square, which would be minutes here", () => {
+    for (const piece of ["a.", "a-", '"a', "token", "eyJ", "\\", "://", "?/ "]) {
+      assert.notInclude(Secrets.plain(`${piece.repeat(50_000)} Bearer hunter2hunter2`), "hunter2")
+    }
   })
 })
