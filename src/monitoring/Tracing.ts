@@ -139,7 +139,12 @@ export const layer = (
   const endpoint = options.endpoint ?? "http://localhost:4318"
   // Not shown: who signs in may be written into it, and what fails would log it.
   if (!Option.isHttpUrl(endpoint) || new URL(endpoint).username !== "") {
-    Option.reject(where, "endpoint", "<text>", "an absolute URL of http or https without credentials, which are headers")
+    Option.reject(
+      where,
+      "endpoint",
+      "<text>",
+      "an absolute URL of http or https without credentials, which are headers"
+    )
   }
   const format = Option.word(where, "format", options.format ?? "protobuf", ["json", "protobuf"])
   const exportInterval = Duration.millis(Option.millis(where, "every", options.every ?? "5 seconds"))
