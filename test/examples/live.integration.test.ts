@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import * as Chromium from "./Chromium.ts"
+import * as Chromium from "../servers/Chromium.ts"
 import { serve } from "./serving.ts"
 
 const figure = (title: string) => `Number(document.querySelector('dd[title="${title}"]')?.textContent.replace(",", ""))`

@@ -1,9 +1,8 @@
 /** Chromium without a window, told what to do by the DevTools protocol. */
 import { Effect, type Scope } from "effect"
-import * as childProcess from "node:child_process"
 import * as fs from "node:fs"
-import * as os from "node:os"
 import * as path from "node:path"
+import { make as supervise, type ServerUnavailable, untilReady } from "./Supervised.ts"
 
 const binary = (process.env["PATH"] ?? "")
   .split(path.delimiter)
@@ -79,27 +78,6 @@ export class Page {
   }
 }
 
-const launch = (profile: string): Effect.Effect<readonly [childProcess.ChildProcess, string]> =>
-  Effect.callback((resume) => {
-    const args = ["--headless=new", "--no-sandbox", "--disable-gpu", "--remote-debugging-port=0"]
-    const child = childProcess.spawn(binary!, [...args, `--user-data-dir=${profile}`, "about:blank"])
-    let said = ""
-    child.stderr.setEncoding("utf8").on("data", (text: string) => {
-      said += text
-      const url = /listening on ws:\/\/([^/]+)\//.exec(said)?.[1]
-      if (url !== undefined) resume(Effect.succeed([child, url] as const))
-    })
-    child.on("error", (cause) => resume(Effect.die(cause)))
-    child.on("exit", (code) => resume(Effect.die(new Error(`Chromium has ended with ${code}: ${said}`))))
-  })
-
-const ended = (child: childProcess.ChildProcess): Effect.Effect<void> =>
-  Effect.callback((resume) => {
-    if (child.exitCode !== null || child.signalCode !== null) return resume(Effect.void)
-    child.once("exit", () => resume(Effect.void))
-    child.kill()
-  })
-
 const connected = (url: string): Effect.Effect<WebSocket> =>
   Effect.callback((resume) => {
     const socket = new WebSocket(url)
@@ -107,14 +85,29 @@ const connected = (url: string): Effect.Effect<WebSocket> =>
     socket.addEventListener("error", () => resume(Effect.die(new Error(`cannot connect to ${url}`))))
   })
 
-/** Opens a page; Chromium ends with the scope. */
-export const open = Effect.fnUntraced(function* (url: string): Effect.fn.Return<Page, never, Scope.Scope> {
-  const profile = yield* Effect.acquireRelease(
-    Effect.sync(() => fs.mkdtempSync(path.join(os.tmpdir(), "chromium-"))),
-    (folder) => Effect.sync(() => fs.rmSync(folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 }))
+/** Where it listens is in a file of its profile, as soon as it does. */
+const portOf = (profile: string): Effect.Effect<string, Error> =>
+  Effect.try({
+    try: () => fs.readFileSync(path.join(profile, "DevToolsActivePort"), "utf8").split("\n")[0]!,
+    catch: (cause) => new Error("Chromium does not listen yet", { cause })
+  })
+
+/** Opens a page; Chromium ends with the scope, also when the test process is killed. */
+export const open = Effect.fnUntraced(function* (url: string): Effect.fn.Return<Page, ServerUnavailable, Scope.Scope> {
+  const supervised = yield* supervise("chromium")
+  const profile = path.join(supervised.directory, "profile")
+  const args = ["--headless=new", "--no-sandbox", "--disable-gpu", "--remote-debugging-port=0"]
+  const browser = yield* supervised.start({
+    command: binary!,
+    args: [...args, `--user-data-dir=${profile}`, "about:blank"],
+    // Nothing of it is kept.
+    last: "SIGKILL"
+  })
+  const list = Effect.flatMap(portOf(profile), (port) =>
+    Effect.tryPromise(() => fetch(`http://127.0.0.1:${port}/json/list`).then((response) => response.json()))
   )
-  const [, host] = yield* Effect.acquireRelease(launch(profile), ([child]) => ended(child))
-  const targets = yield* Effect.promise(() => fetch(`http://${host}/json/list`).then((response) => response.json()))
+  yield* untilReady("chromium", supervised, browser, list)
+  const targets = yield* Effect.orDie(list)
   const target = (targets as ReadonlyArray<{ type: string; webSocketDebuggerUrl: string }>).find(
     ({ type }) => type === "page"
   )
