@@ -2,7 +2,7 @@
 import { Effect, type Scope } from "effect"
 import * as fs from "node:fs"
 import * as path from "node:path"
-import { make as supervise, type ServerUnavailable, untilReady } from "./Supervised.ts"
+import { make as supervise, ServerUnavailable, untilReady } from "./Supervised.ts"
 
 const binary = (process.env["PATH"] ?? "")
   .split(path.delimiter)
@@ -86,10 +86,10 @@ const connected = (url: string): Effect.Effect<WebSocket> =>
   })
 
 /** Where it listens is in a file of its profile, as soon as it does. */
-const portOf = (profile: string): Effect.Effect<string, Error> =>
+const portOf = (profile: string): Effect.Effect<string, ServerUnavailable> =>
   Effect.try({
     try: () => fs.readFileSync(path.join(profile, "DevToolsActivePort"), "utf8").split("\n")[0]!,
-    catch: (cause) => new Error("Chromium does not listen yet", { cause })
+    catch: (cause) => new ServerUnavailable({ message: `Chromium does not listen: ${String(cause)}` })
   })
 
 /** Opens a page; Chromium ends with the scope, also when the test process is killed. */
