@@ -18,7 +18,7 @@ const diagrams = `Array.from(document.querySelectorAll("svg"), (svg) => {
   return { height, width, texts: svg.querySelectorAll("text").length }
 })`
 
-describe.skipIf(!Chromium.isInstalled)("the document in a browser", { timeout: 90_000 }, () => {
+describe.skipIf(!Chromium.isInstalled)("the document in a browser", { timeout: 240_000 }, () => {
   it.live("shows its diagrams on a phone and on a desk, in the light and in the dark, and complains of nothing", () =>
     Effect.gen(function* () {
       const file = path.join(yield* folder, "document.html")

@@ -58,6 +58,8 @@ export class Page {
       const check = () => (${expression}) && (observer.disconnect(), resolve(true))
       const observer = new MutationObserver(check)
       observer.observe(document, { subtree: true, childList: true, characterData: true, attributes: true })
+      // The last of it is no change of the tree.
+      document.addEventListener("readystatechange", check)
       check()
     })`)
   }
