@@ -25,6 +25,7 @@ import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
+import * as Immediate from "../internal/immediate.ts"
 import { monotonicMillis } from "../internal/monotonic.ts"
 import * as ErrorAction from "../policy/ErrorAction.ts"
 
@@ -200,7 +201,7 @@ export const layerMemory: Layer.Layer<DedupStore> = Layer.effect(
       })
 
     return DedupStore.of({
-      claim: (name, event, lease) => Effect.sync(() => claim(name, event, Duration.toMillis(lease))),
+      claim: (name, event, lease) => Immediate.sync(() => claim(name, event, Duration.toMillis(lease))),
       renew: (name, event, token, lease) =>
         Effect.sync(() => {
           const mine = eventsOf(name, event.source).claims.get(event.id)
@@ -208,7 +209,7 @@ export const layerMemory: Layer.Layer<DedupStore> = Layer.effect(
           mine.endsAt = now() + Duration.toMillis(lease)
           return true
         }),
-      complete: (name, event, token) => Effect.sync(() => end(name, event, token, true)),
+      complete: (name, event, token) => Immediate.sync(() => end(name, event, token, true)),
       release: (name, event, token) => Effect.sync(() => void end(name, event, token, false)),
       transaction,
       processed: (name, events) =>

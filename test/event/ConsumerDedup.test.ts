@@ -101,6 +101,38 @@ describe.each(["claimed", "transactional"] as const)("dedup %s", (mode) => {
     )
   })
 
+  it.effect.each(["throws", "dies"] as const)("a store that %s fails its message, and not its consumer", (how) => {
+    let broken = true
+    const orBroken = <A, E, R>(real: () => Effect.Effect<A, E, R>): Effect.Effect<A, E, R> => {
+      const bug = new Error("a bug of the store")
+      if (!broken) return real()
+      if (how === "throws") throw bug
+      return Effect.die(bug)
+    }
+    return Effect.gen(function* () {
+      const journal = yield* Fixture.journal
+      const consumer = billing((event) => journal.add(event.data.id), { dedup })
+      yield* Fixture.start(consumer.layer)
+      yield* Fixture.place("o-1")
+      yield* TestClock.adjust(1)
+      broken = false
+      yield* Fixture.place("o-2")
+      yield* TestClock.adjust(1)
+      assert.deepStrictEqual(yield* journal.all, ["o-2"])
+      yield* TestClock.adjust("1 second")
+      assert.deepStrictEqual(yield* journal.all, ["o-2", "o-1"])
+      assert.strictEqual(yield* DeadLetters.count(consumer), 0)
+    }).pipe(
+      Effect.provide([
+        MemoryBroker.layer,
+        Fixture.store((real) => ({
+          claim: (...args) => orBroken(() => real.claim(...args)),
+          transaction: (...args) => orBroken(() => real.transaction(...args))
+        }))
+      ])
+    )
+  })
+
   it.effect("forgets what is older than the window", () =>
     Effect.gen(function* () {
       const consumer = billing(() => Effect.void, { dedup: { window: "10 minutes", mode } })
@@ -115,6 +147,33 @@ describe.each(["claimed", "transactional"] as const)("dedup %s", (mode) => {
 })
 
 describe("claims", () => {
+  it.effect("a store that throws when an event is to be marked: its message is tried again, and found to be claimed", () => {
+    let throwing = true
+    return Effect.gen(function* () {
+      const journal = yield* Fixture.journal
+      const consumer = billing((event) => journal.add(event.data.id), { lease: "3 seconds" })
+      yield* Fixture.start(consumer.layer)
+      yield* Fixture.place("o-1")
+      yield* TestClock.adjust(1)
+      throwing = false
+      yield* Fixture.place("o-2")
+      yield* Fixture.pass(30)
+      assert.include(yield* journal.all, "o-2")
+      assert.strictEqual(yield* isProcessed("o-1"), true)
+      assert.strictEqual(yield* DeadLetters.count(consumer), 0)
+    }).pipe(
+      Effect.provide([
+        MemoryBroker.layer,
+        Fixture.store((real) => ({
+          complete: (...args) => {
+            if (throwing) throw new Error("a bug of the store")
+            return real.complete(...args)
+          }
+        }))
+      ])
+    )
+  })
+
   it.effect("held elsewhere: it is tried later, and no attempt is spent", () =>
     Effect.gen(function* () {
       const journal = yield* Fixture.journal

@@ -1,9 +1,7 @@
-import * as Data from "effect/Data"
+import type * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import type * as Exit from "effect/Exit"
-import * as Option from "effect/Option"
 import * as Random from "effect/Random"
 import { monotonicMillis } from "../../internal/monotonic.ts"
 import * as ErrorAction from "../../policy/ErrorAction.ts"
@@ -11,8 +9,8 @@ import type * as Parking from "../Parking.ts"
 import type { Claim } from "./claims.ts"
 import { decide, type Problem, problemOf } from "./decision.ts"
 import type { Entrance } from "./gate.ts"
-import * as Handler from "./handling.ts"
 import { report, textOf } from "./report.ts"
+import { failed, isHandled, type Outcome, type Pass, Rounds } from "./round.ts"
 import type { Handling, Session, Setup, Work } from "./setup.ts"
 
 /** What is to become of a message. */
@@ -26,41 +24,18 @@ export type Decision =
 
 const giveBack: Decision = { _tag: "Return" }
 const done: Decision = { _tag: "Done", outcome: "done" }
-const isDone: Effect.Effect<Decision> = Effect.succeed(done)
+/** The decision about a message that has waited for nothing. */
+export const isDone: Effect.Effect<Decision> = Effect.succeed(done)
 const duplicate: Decision = { _tag: "Done", outcome: "duplicate" }
 const skipped: Decision = { _tag: "Done", outcome: "skipped" }
-
-/** A handler that took longer than its consumer allows. */
-class HandlerTimeout extends Data.TaggedError("HandlerTimeout")<{ readonly limit: Duration.Duration }> {
-  readonly errorAction = ErrorAction.make("retry", {
-    circuit: "ignored",
-    guidance: "retry; allow the handler more time"
-  })
-  override get message(): string {
-    return `the handler did not end within ${Duration.format(this.limit)}`
-  }
-}
-
-/** The key got another owner while it was worked on, so what was done in the transaction is undone. */
-class Fenced extends Data.TaggedError("Fenced") {}
 
 const crashed: Problem = {
   error: new Error("consumers died, or lost their connection, while it was handled"),
   action: ErrorAction.make("fail", { circuit: "ignored", guidance: "find out what it does to its handler" })
 }
 
-/** What the round through dedup and handler has shown. */
-type Outcome =
-  | { readonly _tag: "Handled" }
-  | { readonly _tag: "Duplicate" }
-  | { readonly _tag: "Elsewhere"; readonly remaining: Duration.Duration }
-  | { readonly _tag: "Lost" }
-  | { readonly _tag: "Failed"; readonly problem: Problem }
-
-const handled: Outcome = { _tag: "Handled" }
-const isDuplicate: Outcome = { _tag: "Duplicate" }
-const lost: Outcome = { _tag: "Lost" }
-const failed = (problem: Problem): Outcome => ({ _tag: "Failed", problem })
+/** A store that dies is a failure of the message in hand, and not the end of its consumer. */
+const ofDefect = (cause: Cause.Cause<never>): Effect.Effect<Outcome> => Effect.succeed(failed(problemOf(cause)))
 
 /** Milliseconds between two looks at a claim of another. */
 const patience = 500
@@ -71,34 +46,56 @@ const patience = 500
 export class Attempts {
   readonly #setup: Setup
   readonly #session: Session
-  readonly claims = new Set<Claim>()
+  readonly #rounds: Rounds
   constructor(setup: Setup, session: Session) {
     this.#setup = setup
     this.#session = session
+    this.#rounds = new Rounds(setup, session)
   }
 
-  /** Must not be interrupted: what a handler has done is to be settled. */
+  get claims(): ReadonlySet<Claim> {
+    return this.#rounds.claims
+  }
+
+  /**
+   * Begins at once, as a round does; `isDone` where nothing is left. What is left must not be interrupted: what a handler
+   * has done is to be settled.
+   */
   attempt(work: Work, begun?: (handling: Handling) => void, lease?: Parking.Lease): Effect.Effect<Decision> {
     const { gate } = this.#session
-    const progress: Progress = { handled: undefined }
-    // Nearly all messages come by here, and end here.
-    if (gate.isOpen && work.redeliveries < this.#setup.maxRedeliveries && work.isLive()) {
-      return Effect.flatMap(this.#round(work, progress, begun, lease), (outcome) => {
-        if (outcome._tag !== "Handled") return this.#goOn(work, progress, begun, lease, outcome)
-        gate.succeeded("open")
-        return isDone
-      })
+    const pass: Pass = { work, lease, begun, handled: undefined }
+    if (!gate.isOpen || work.redeliveries >= this.#setup.maxRedeliveries || !work.isLive()) {
+      return this.#goOn(pass, undefined)
     }
-    return this.#goOn(work, progress, begun, lease, undefined)
+    const outcome = this.#begin(pass)
+    // Nearly all messages come by here, and those whose handlers wait for nothing end here.
+    if (outcome !== isHandled) return this.#decided(pass, outcome)
+    gate.succeeded("open")
+    return isDone
   }
 
-  #goOn(
-    work: Work,
-    progress: Progress,
-    begun: ((handling: Handling) => void) | undefined,
-    lease: Parking.Lease | undefined,
-    first: Outcome | undefined
-  ): Effect.Effect<Decision> {
+  /** A store that throws does it before there is an effect. */
+  #begin(pass: Pass): Effect.Effect<Outcome> {
+    try {
+      return this.#rounds.begin(pass)
+    } catch (defect) {
+      return Effect.die(defect)
+    }
+  }
+
+  #decided(pass: Pass, outcome: Effect.Effect<Outcome>): Effect.Effect<Decision> {
+    return Effect.matchCauseEffect(outcome, {
+      onFailure: (cause) => this.#goOn(pass, failed(problemOf(cause))),
+      onSuccess: (outcome) => {
+        if (outcome._tag !== "Handled") return this.#goOn(pass, outcome)
+        this.#session.gate.succeeded("open")
+        return isDone
+      }
+    })
+  }
+
+  #goOn(pass: Pass, first: Outcome | undefined): Effect.Effect<Decision> {
+    const { work } = pass
     const { alarm, context, heldMillis, maxRedeliveries, name } = this.#setup
     const { gate } = this.#session
     return Effect.gen({ self: this }, function* () {
@@ -117,16 +114,16 @@ export class Attempts {
       for (;;) {
         const entrance: Entrance = seen !== undefined || gate.isOpen ? "open" : yield* gate.enter(heldUntil)
         if (entrance === "held" || entrance === "closing") {
-          yield* this.#giveUp(work, progress)
+          yield* this.#rounds.giveUp(pass)
           // Giving it back would count as a redelivery, as if its handler had died.
           return { _tag: "Again", millis: 0, failures: history.failures, redeliveries: work.redeliveries }
         }
         if (seen === undefined && !work.isLive()) {
           gate.undecided(entrance)
-          yield* this.#giveUp(work, progress)
+          yield* this.#rounds.giveUp(pass)
           return giveBack
         }
-        const outcome: Outcome = seen ?? (yield* this.#round(work, progress, begun, lease))
+        const outcome: Outcome = seen ?? (yield* Effect.catchCause(this.#begin(pass), ofDefect))
         seen = undefined
         if (outcome._tag === "Handled") {
           gate.succeeded(entrance)
@@ -145,7 +142,7 @@ export class Attempts {
           const ours = Array.from(this.claims).some(
             ({ event: { id, source } }) => id === event.id && source === event.source
           )
-          if (lease === undefined && work.redeliveries > 0 && !ours) {
+          if (pass.lease === undefined && work.redeliveries > 0 && !ours) {
             yield* Effect.sleep(Math.min(millis, patience))
             continue
           }
@@ -213,124 +210,4 @@ export class Attempts {
     const dead: Decision = { _tag: "Dead", reason: verdict.reason, error: textOf(problem.error), attempts: attempt }
     return Effect.as(report(name, event, problem, { what, attempt, ends: true }), dead)
   }
-
-  #round(
-    work: Work,
-    progress: Progress,
-    begun: ((handling: Handling) => void) | undefined,
-    lease: Parking.Lease | undefined
-  ): Effect.Effect<Outcome> {
-    const { dedup, store } = this.#setup
-    if (store === undefined || dedup === undefined) {
-      return Effect.suspend(() => this.#handle(work, lease?.token, begun))
-    }
-    if (dedup.mode === "transactional") return Effect.suspend(() => this.#inTransaction(work, store, begun, lease))
-    if (progress.handled !== undefined) return this.#complete(work, store, progress.handled)
-    const { alarm, lease: leaseTime, leaseMillis, name } = this.#setup
-    const until = monotonicMillis(alarm.clock) + leaseMillis
-    return Effect.matchCauseEffect(store.claim(name, work.event, leaseTime), {
-      onFailure: (cause) => Effect.succeed(failed(problemOf(cause))),
-      onSuccess: (claimed) => {
-        if (claimed._tag === "Processed") return Effect.succeed(isDuplicate)
-        if (claimed._tag === "Running") {
-          return Effect.succeed<Outcome>({ _tag: "Elsewhere", remaining: claimed.remaining })
-        }
-        const { token } = claimed
-        const claim: Claim = { event: work.event, token, handling: undefined, until }
-        this.claims.add(claim)
-        const watched = (handling: Handling) => {
-          claim.handling = handling
-          begun?.(handling)
-        }
-        return Effect.flatMapEager(this.#handle(work, lease?.token ?? token, watched), (outcome) => {
-          if (outcome._tag === "Handled") {
-            progress.handled = claim
-            return this.#complete(work, store, claim)
-          }
-          this.claims.delete(claim)
-          return Effect.as(Effect.ignore(store.release(name, work.event, token), { log: "Debug" }), outcome)
-        })
-      }
-    })
-  }
-
-  /** What was handled and could not be marked is marked later, and not handled again meanwhile. */
-  #complete(work: Work, store: NonNullable<Setup["store"]>, claim: Claim): Effect.Effect<Outcome> {
-    const { name } = this.#setup
-    return Effect.matchCauseEffect(store.complete(name, work.event, claim.token), {
-      onFailure: (cause) => Effect.succeed(failed(problemOf(cause))),
-      onSuccess: (held) => {
-        this.claims.delete(claim)
-        return held
-          ? Effect.succeed(handled)
-          : Effect.as(
-              Effect.logWarning(
-                `${name}: event ${work.event.id} of ${work.event.source} was handled, but its claim had been taken over: ` +
-                  `it may be handled twice; allow the lease more time`
-              ),
-              handled
-            )
-      }
-    })
-  }
-
-  #giveUp(work: Work, progress: Progress): Effect.Effect<void> {
-    const { name, store } = this.#setup
-    const { handled } = progress
-    if (handled === undefined || store === undefined) return Effect.void
-    this.claims.delete(handled)
-    return Effect.ignore(store.release(name, work.event, handled.token), { log: "Debug" })
-  }
-
-  /** Begins at once, as `#handle` does: it is to be called when it is to be run. */
-  #inTransaction(
-    work: Work,
-    store: NonNullable<Setup["store"]>,
-    begun: ((handling: Handling) => void) | undefined,
-    lease: Parking.Lease | undefined
-  ): Effect.Effect<Outcome> {
-    const { alarm, name, parking, timeout } = this.#setup
-    const start = monotonicMillis(alarm.clock)
-    const handler = Handler.of(this.#setup, work, lease?.token, start)
-    const body =
-      lease === undefined || parking === undefined
-        ? handler
-        : Effect.andThen(
-            handler,
-            Effect.flatMap(parking.confirm(lease), (held) => (held ? Effect.void : Effect.fail(new Fenced())))
-          )
-    const transaction = store.transaction(name, work.event, body, { timeout })
-    return Effect.map(
-      Handler.begin(this.#setup, this.#session, work.event, transaction, start, begun),
-      ({ exit, stopped }) =>
-        exit._tag === "Success" ? (Option.isNone(exit.value) ? isDuplicate : handled) : this.#failure(exit, stopped)
-    )
-  }
-
-  #handle(
-    work: Work,
-    token: number | undefined,
-    begun: ((handling: Handling) => void) | undefined
-  ): Effect.Effect<Outcome> {
-    const start = monotonicMillis(this.#setup.alarm.clock)
-    const handler = Handler.of(this.#setup, work, token, start)
-    return Effect.mapEager(
-      Handler.begin(this.#setup, this.#session, work.event, handler, start, begun),
-      ({ exit, stopped }) => (exit._tag === "Success" ? handled : this.#failure(exit, stopped))
-    )
-  }
-
-  #failure(exit: Exit.Failure<unknown, unknown>, stopped: "timeout" | "lost" | undefined): Outcome {
-    if (stopped === "lost") return lost
-    const problem = problemOf(exit.cause)
-    if (problem.error instanceof Fenced) return lost
-    if (stopped !== "timeout") return failed(problem)
-    const error = new HandlerTimeout({ limit: this.#setup.timeout })
-    return failed({ error, action: error.errorAction })
-  }
-}
-
-/** The claim of an event that is handled, but not marked yet. */
-interface Progress {
-  handled: Claim | undefined
 }

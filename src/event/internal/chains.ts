@@ -6,7 +6,7 @@ import { monotonicMillis } from "../../internal/monotonic.ts"
 import * as ErrorAction from "../../policy/ErrorAction.ts"
 import type * as Broker from "../Broker.ts"
 import * as Parking from "../Parking.ts"
-import type { Attempts, Decision } from "./attempt.ts"
+import { type Attempts, type Decision, isDone } from "./attempt.ts"
 import { problemOf } from "./decision.ts"
 import { textOf } from "./report.ts"
 import type { Handling, Session, Setup, Work } from "./setup.ts"
@@ -52,11 +52,15 @@ export const attemptOn = (
   const begun = (handling: Handling) => {
     chain.handling = handling
   }
-  return Effect.map(attempts.attempt(work, begun, lease), (decision) => {
+  const decision = attempts.attempt(work, begun, lease)
+  return decision === isDone ? isDone : ended(chain, decision)
+}
+
+const ended = (chain: Chain, decision: Effect.Effect<Decision>): Effect.Effect<Decision> =>
+  Effect.map(decision, (decision) => {
     chain.handling = undefined
     return decision
   })
-}
 
 /**
  * What waits per key, and the leases of the keys: while this process holds the lease of a key, nobody else works on it.

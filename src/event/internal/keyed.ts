@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import * as Broker from "../Broker.ts"
 import type * as Ordering from "../Ordering.ts"
 import type * as Parking from "../Parking.ts"
-import type { Attempts, Decision } from "./attempt.ts"
+import { type Attempts, type Decision, isDone } from "./attempt.ts"
 import { attemptOn, type Chain, Chains, type Task } from "./chains.ts"
 import { problemOf } from "./decision.ts"
 import type { Entrance } from "./gate.ts"
@@ -12,6 +12,7 @@ import { textOf } from "./report.ts"
 import * as Settling from "./settling.ts"
 import type { Session, Setup, Work } from "./setup.ts"
 
+/** Nothing is left to be done, nor to be done again. */
 const isOver: Effect.Effect<boolean> = Effect.succeed(false)
 
 /**
@@ -33,14 +34,18 @@ export class Keyed {
     parking: Parking.Parking["Service"],
     ordering: Ordering.Strict,
     owner: string,
-    fork: (work: Effect.Effect<void>) => void
+    fork: (work: Effect.Effect<unknown>) => void
   ) {
     this.#setup = setup
     this.#session = session
     this.#attempts = attempts
     this.#parking = parking
     this.#ordering = ordering
-    this.chains = new Chains(setup, session, parking, owner, (chain) => fork(this.#work(chain)))
+    const run = (chain: Chain) => {
+      const rest = this.#work(chain)
+      if (rest !== isOver) fork(rest)
+    }
+    this.chains = new Chains(setup, session, parking, owner, run)
     this.#parked = new Parked(setup, session, attempts, parking, ordering, this.chains)
   }
 
@@ -48,33 +53,42 @@ export class Keyed {
     this.chains.add(key, { _tag: "Delivered", delivery, work })
   }
 
-  #work(chain: Chain): Effect.Effect<void> {
-    const { tasks } = chain
-    let task: Task | undefined
-    return Effect.whileLoop({
-      while: () => {
-        if (tasks.length > 0) return true
-        // Said at once, so that nothing is added between.
-        this.chains.rest(chain)
-        return false
-      },
-      body: () => this.#do(chain, (task = tasks.shift()!)),
-      step: () => {
-        // One whose connection is gone is settled by nobody.
-        if (task?._tag === "Delivered") this.#setup.inHand.delete(task.delivery)
-      }
+  /** Works on the tasks of a chain until there are none. Begins at once, as an attempt does. */
+  #work(chain: Chain): Effect.Effect<unknown> {
+    for (let task = chain.tasks.shift(); task !== undefined; task = chain.tasks.shift()) {
+      const rest = this.#begin(chain, task)
+      if (rest !== isOver) return this.#workOn(chain, task, rest)
+      this.#done(task)
+    }
+    // Said at once, so that nothing is added between.
+    this.chains.rest(chain)
+    return isOver
+  }
+
+  #workOn(chain: Chain, task: Task, rest: Effect.Effect<unknown>): Effect.Effect<unknown> {
+    return Effect.flatMap(rest, () => {
+      this.#done(task)
+      return this.#work(chain)
     })
   }
 
-  #do(chain: Chain, task: Task): Effect.Effect<void> {
+  #done(task: Task): void {
+    // One whose connection is gone is settled by nobody.
+    if (task._tag === "Delivered") this.#setup.inHand.delete(task.delivery)
+  }
+
+  #begin(chain: Chain, task: Task): Effect.Effect<unknown> {
     const { lease } = chain
-    // Nearly all messages come by here, and end here.
-    if (task._tag === "Delivered" && lease !== undefined && !this.chains.closed && this.chains.holds(chain, lease)) {
-      return Effect.flatMap(this.#deliver(chain, lease, task.delivery, task.work), (again) =>
-        again ? this.#underLease(chain, task) : Effect.void
-      )
+    if (task._tag === "Look" || lease === undefined || this.chains.closed || !this.chains.holds(chain, lease)) {
+      return this.#underLease(chain, task)
     }
-    return this.#underLease(chain, task)
+    // Nearly all messages come by here, and those whose handlers wait for nothing end here.
+    const again = this.#deliver(chain, lease, task.delivery, task.work)
+    return again === isOver ? isOver : this.#orAgain(chain, task, again)
+  }
+
+  #orAgain(chain: Chain, task: Task, again: Effect.Effect<boolean>): Effect.Effect<unknown> {
+    return Effect.flatMap(again, (again) => (again ? this.#underLease(chain, task) : isOver))
   }
 
   /** Where the lease was lost, the same is tried again under the next one: its successors are to wait. */
@@ -100,9 +114,22 @@ export class Keyed {
       return Effect.map(this.#park(chain, lease, delivery, work, 0, asItIs(work)), (parked) => parked === "lost")
     }
     const isLive = () => delivery.isLive() && this.chains.holds(chain, lease)
-    return Effect.flatMap(attemptOn(chain, this.#attempts, lease, { ...work, isLive }), (decision) =>
+    const decision = attemptOn(chain, this.#attempts, lease, { ...work, isLive })
+    if (decision !== isDone || chain.unconfirmed) return this.#decided(chain, lease, delivery, work, decision)
+    const settled = Settling.acknowledge(this.#setup, delivery)
+    return settled === Settling.isDone ? isOver : Effect.as(settled, false)
+  }
+
+  #decided(
+    chain: Chain,
+    lease: Parking.Lease,
+    delivery: Broker.Delivery,
+    work: Work,
+    decision: Effect.Effect<Decision>
+  ): Effect.Effect<boolean> {
+    return Effect.flatMap(decision, (decision) =>
       decision._tag === "Done" && !chain.unconfirmed
-        ? Effect.flatMap(Settling.carryOut(this.#setup, delivery, decision), () => isOver)
+        ? Effect.as(Settling.carryOut(this.#setup, delivery, decision), false)
         : this.#carryOut(chain, lease, delivery, work, decision)
     )
   }

@@ -6,7 +6,7 @@ import type * as Scope from "effect/Scope"
 import { monotonicMillis } from "../../internal/monotonic.ts"
 import type * as Broker from "../Broker.ts"
 import type { BrokerError } from "../BrokerError.ts"
-import { Attempts } from "./attempt.ts"
+import { Attempts, type Decision, isDone } from "./attempt.ts"
 import * as Claims from "./claims.ts"
 import { Gate } from "./gate.ts"
 import * as History from "./history.ts"
@@ -108,23 +108,33 @@ export const run = (
       return yield* Settling.carryOut(setup, delivery, { _tag: "Dead", reason: "unknown-type", error, attempts: 1 })
     })
 
+    const finish = (delivery: Broker.Delivery, decision: Effect.Effect<Decision>): Effect.Effect<unknown> =>
+      Effect.flatMap(decision, (decision) => Settling.carryOut(setup, delivery, decision))
+    const handleRead = (delivery: Broker.Delivery, reading: Reading): Effect.Effect<unknown> => {
+      if (reading._tag !== "Known" || setup.handlers[reading.event.type] === undefined) {
+        return settleUnhandled(delivery, reading)
+      }
+      const decision = attempts.attempt(workOf(setup, delivery, reading))
+      return decision === isDone ? Settling.acknowledge(setup, delivery) : finish(delivery, decision)
+    }
+    /** Begins at once; what must be waited for is left. */
     const handle = (delivery: Broker.Delivery): Effect.Effect<unknown> =>
-      Effect.flatMapEager(setup.read(delivery.message), (reading) => {
-        if (reading._tag !== "Known" || setup.handlers[reading.event.type] === undefined) {
-          return settleUnhandled(delivery, reading)
-        }
-        const work = workOf(setup, delivery, reading)
-        return Effect.flatMap(attempts.attempt(work), (decision) => Settling.carryOut(setup, delivery, decision))
-      })
+      Effect.flatMapEager(setup.read(delivery.message), (reading) => handleRead(delivery, reading))
     const begin =
       keyed === undefined
         ? (deliveries: ReadonlyArray<Broker.Delivery>) =>
             Effect.sync(() => {
-              for (const delivery of deliveries) processes.fork(setup, handle(delivery))
+              for (const delivery of deliveries) {
+                const rest = handle(delivery)
+                if (rest === Settling.isDone) continue
+                setup.inHand.add(delivery)
+                processes.fork(setup, rest)
+              }
             })
-        : (deliveries: ReadonlyArray<Broker.Delivery>) =>
+        : (deliveries: ReadonlyArray<Broker.Delivery>) => {
+            for (const delivery of deliveries) setup.inHand.add(delivery)
             // One after another, so that the order is that of the queue.
-            inTurn(deliveries, (delivery) =>
+            return inTurn(deliveries, (delivery) =>
               Effect.flatMapEager(setup.read(delivery.message), (reading) => {
                 if (reading._tag !== "Known" || setup.handlers[reading.event.type] === undefined) {
                   return settleUnhandled(delivery, reading)
@@ -133,13 +143,10 @@ export const run = (
                 return Effect.void
               })
             )
-    const take = (deliveries: ReadonlyArray<Broker.Delivery>) => {
-      for (const delivery of deliveries) setup.inHand.add(delivery)
-      return begin(deliveries)
-    }
+          }
     // What was taken from the queue is handed on, whatever comes between.
     const intake = Effect.uninterruptibleMask((restore) =>
-      Effect.forever(Effect.flatMap(restore(Queue.takeAll(queue)), take))
+      Effect.forever(Effect.flatMap(restore(Queue.takeAll(queue)), begin))
     )
     yield* Effect.forkScoped(Effect.provideContext(intake, context))
     if (keyed !== undefined) {

@@ -1,6 +1,7 @@
 import * as DateTime from "effect/DateTime"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Immediate from "../../internal/immediate.ts"
 import * as Broker from "../Broker.ts"
 import type { Headers, Message } from "../Message.ts"
 import type { Decision } from "./attempt.ts"
@@ -35,29 +36,52 @@ export const deadHeaders = (
     })
   )
 
-/** Settles a delivery, and says so where that had another effect than was wanted. */
+/** Settles a delivery, at once where the broker can, and says so where that had another effect than was wanted. */
 export const settle = (
   setup: Setup,
   delivery: Broker.Delivery,
   settlement: Broker.Settlement,
   outcome: string
 ): Effect.Effect<Broker.Settled> => {
+  const settling = delivery.settle(settlement)
+  const settled = Immediate.value(settling)
+  return settled === undefined ? later(setup, delivery, settling, outcome) : after(setup, delivery, settled, outcome)
+}
+
+const later = (
+  setup: Setup,
+  delivery: Broker.Delivery,
+  settling: Effect.Effect<Broker.Settled>,
+  outcome: string
+): Effect.Effect<Broker.Settled> => Effect.flatMap(settling, (settled) => after(setup, delivery, settled, outcome))
+
+/** What a settlement gives that has waited for nothing. */
+export const isDone: Effect.Effect<Broker.Settled> = Effect.succeed("done")
+
+const after = (
+  setup: Setup,
+  delivery: Broker.Delivery,
+  settled: Broker.Settled,
+  outcome: string
+): Effect.Effect<Broker.Settled> => {
   const { context, inHand, name, recorder, synthetic, unrecorded } = setup
-  return Effect.flatMap(delivery.settle(settlement), (settled) => {
-    inHand.delete(delivery)
-    recorder.delivery(settled === "done" ? outcome : settled, unrecorded.has(delivery) ? synthetic : context)
-    if (settled === "done") return Effect.succeed(settled)
-    const id = delivery.message.messageId ?? "without id"
-    const text =
-      settled === "late"
-        ? `message ${id} was ${outcome}, but its delivery had ended: the broker delivers it again`
-        : `message ${id} could not be moved (${outcome}): it went back to its queue`
-    return Effect.as(Effect.logWarning(`${name}: ${text}`), settled)
-  })
+  if (inHand.size > 0) inHand.delete(delivery)
+  recorder.delivery(settled === "done" ? outcome : settled, unrecorded.has(delivery) ? synthetic : context)
+  if (settled === "done") return isDone
+  const id = delivery.message.messageId ?? "without id"
+  const text =
+    settled === "late"
+      ? `message ${id} was ${outcome}, but its delivery had ended: the broker delivers it again`
+      : `message ${id} could not be moved (${outcome}): it went back to its queue`
+  return Effect.as(Effect.logWarning(`${name}: ${text}`), settled)
 }
 
 const ack = Broker.Settlement.Ack()
 const requeue = Broker.Settlement.Requeue()
+
+/** Settles what was handled. */
+export const acknowledge = (setup: Setup, delivery: Broker.Delivery): Effect.Effect<Broker.Settled> =>
+  settle(setup, delivery, ack, "done")
 
 /** Carries a decision out at the broker: what a consumer of a channel without strict order does. */
 export const carryOut = (

@@ -10,7 +10,7 @@ import type { Connection } from "./connection.ts"
 import * as link from "./link.ts"
 import { Deadlines, Pending, type Target, WaitingLine } from "./pending.ts"
 import type { Settings } from "./settings.ts"
-import { type Outgoing, tagHeader } from "./wire.ts"
+import { HeaderTables, type Outgoing, tagHeader } from "./wire.ts"
 
 /** Between two attempts at what the broker refused without a word about the message. */
 const pause = 200
@@ -39,6 +39,7 @@ export class Publisher {
   readonly #settings: Settings
   readonly #clock: Clock.Clock
   readonly #fork: <A, E>(effect: Effect.Effect<A, E>) => Fiber.Fiber<A, E>
+  readonly #headers = new HeaderTables()
   readonly #line = new WaitingLine()
   readonly #deadlines: Deadlines
   #session: Session | undefined
@@ -113,13 +114,14 @@ export class Publisher {
   #send(session: Session, pending: Pending): void {
     const { outgoing, target } = pending
     const tag = session.tag + 1
-    outgoing.options.headers[tagHeader] = tag
+    const { body, options } = outgoing
+    options.headers[tagHeader] = tag
     try {
       const room = session.channel.publish(
         target.exchange,
         target.routingKey,
-        outgoing.body,
-        outgoing.options,
+        body,
+        { ...options, headers: this.#headers.of(options.headers) },
         (error: Error | null) => this.#confirmed(session, tag, error)
       )
       session.full = !room

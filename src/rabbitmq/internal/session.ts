@@ -3,6 +3,7 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import type * as Broker from "../../event/Broker.ts"
 import type { Message } from "../../event/Message.ts"
+import * as Immediate from "../../internal/immediate.ts"
 import { Acks } from "./acks.ts"
 import type * as link from "./link.ts"
 import { decode, redeliveriesOf } from "./wire.ts"
@@ -161,7 +162,7 @@ export class Delivered implements Broker.Delivery {
   readonly settle = (settlement: Broker.Settlement): Effect.Effect<Broker.Settled> => {
     switch (settlement._tag) {
       case "Ack":
-        return Effect.sync(() => this.#finish(this.#claim(), true))
+        return Immediate.sync(() => this.#finish(this.#claim(), true))
       case "Requeue":
         return Effect.sync(() => this.giveBack())
       default:
