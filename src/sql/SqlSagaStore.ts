@@ -142,7 +142,7 @@ export const make: Effect.Effect<SagaStore.SagaStore["Service"], never, SqlClien
         SELECT saga_id, entry_name, entry, ${now}, 1 FROM ${table} WHERE true ORDER BY n ${again}`
     }
 
-    const begin = (recordings: ReadonlyArray<Recording>) => {
+    const begin = (recordings: ReadonlyArray<Recording>): Effect.Effect<unknown, SqlError> => {
       const begun = recordings.flatMap(({ entry, id }) => (entry._tag === "Begun" ? [{ id, entry }] : []))
       if (begun.length === 0) return Effect.void
       const table = rows(

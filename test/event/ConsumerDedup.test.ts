@@ -147,32 +147,35 @@ describe.each(["claimed", "transactional"] as const)("dedup %s", (mode) => {
 })
 
 describe("claims", () => {
-  it.effect("a store that throws when an event is to be marked: its message is tried again, and found to be claimed", () => {
-    let throwing = true
-    return Effect.gen(function* () {
-      const journal = yield* Fixture.journal
-      const consumer = billing((event) => journal.add(event.data.id), { lease: "3 seconds" })
-      yield* Fixture.start(consumer.layer)
-      yield* Fixture.place("o-1")
-      yield* TestClock.adjust(1)
-      throwing = false
-      yield* Fixture.place("o-2")
-      yield* Fixture.pass(30)
-      assert.include(yield* journal.all, "o-2")
-      assert.strictEqual(yield* isProcessed("o-1"), true)
-      assert.strictEqual(yield* DeadLetters.count(consumer), 0)
-    }).pipe(
-      Effect.provide([
-        MemoryBroker.layer,
-        Fixture.store((real) => ({
-          complete: (...args) => {
-            if (throwing) throw new Error("a bug of the store")
-            return real.complete(...args)
-          }
-        }))
-      ])
-    )
-  })
+  it.effect(
+    "a store that throws when an event is to be marked: its message is tried again, and found to be claimed",
+    () => {
+      let throwing = true
+      return Effect.gen(function* () {
+        const journal = yield* Fixture.journal
+        const consumer = billing((event) => journal.add(event.data.id), { lease: "3 seconds" })
+        yield* Fixture.start(consumer.layer)
+        yield* Fixture.place("o-1")
+        yield* TestClock.adjust(1)
+        throwing = false
+        yield* Fixture.place("o-2")
+        yield* Fixture.pass(30)
+        assert.include(yield* journal.all, "o-2")
+        assert.strictEqual(yield* isProcessed("o-1"), true)
+        assert.strictEqual(yield* DeadLetters.count(consumer), 0)
+      }).pipe(
+        Effect.provide([
+          MemoryBroker.layer,
+          Fixture.store((real) => ({
+            complete: (...args) => {
+              if (throwing) throw new Error("a bug of the store")
+              return real.complete(...args)
+            }
+          }))
+        ])
+      )
+    }
+  )
 
   it.effect("held elsewhere: it is tried later, and no attempt is spent", () =>
     Effect.gen(function* () {

@@ -22,7 +22,14 @@ export interface Dialect {
     columns: Readonly<Record<Name, ColumnType>>,
     rows: ReadonlyArray<Readonly<Record<NoInfer<Name>, number | string | null>>>
   ) => Fragment
+  /**
+   * The same for an INSERT, and in their order. What all have in common is said once, so it is not for a join: a planner
+   * that knows the value looks up all that have it.
+   */
+  readonly inserted: Dialect["rows"]
 }
+
+type Basics = Omit<Dialect, "inserted">
 
 const types = {
   mysql: { integer: "BIGINT", text: "TEXT CHARACTER SET utf8mb4" },
@@ -48,7 +55,12 @@ const specials = /["\\]/g
 
 export const make = (client: SqlClient.SqlClient): Dialect => {
   const sql = client.withoutTransforms()
-  const sqlite = (): Dialect => ({
+  // SQLite takes ON CONFLICT after a SELECT without WHERE for the condition of a join.
+  const inOrder =
+    (rows: Dialect["rows"]): Dialect["rows"] =>
+    (columns, all) =>
+      sql`${rows(columns, all)} WHERE r.n >= 0 ORDER BY r.n`
+  const sqlite = (): Basics => ({
     name: "sqlite",
     sql,
     now: sql.literal("CAST(round(unixepoch('subsec') * 1000) AS INTEGER)"),
@@ -60,8 +72,8 @@ export const make = (client: SqlClient.SqlClient): Dialect => {
       return sql`(SELECT key AS n, ${sql.literal(fields.join(", "))} FROM json_each(${encoded})) AS r`
     }
   })
-  return sql.onDialectOrElse({
-    pg: (): Dialect => ({
+  const dialect: Basics = sql.onDialectOrElse({
+    pg: (): Basics => ({
       name: "pg",
       sql,
       // The time of this moment: that of the transaction is older where a statement has waited for a lock.
@@ -76,7 +88,7 @@ export const make = (client: SqlClient.SqlClient): Dialect => {
           WITH ORDINALITY AS u(${sql.literal(names.join(", "))}, n)) AS r`
       }
     }),
-    mysql: (): Dialect => ({
+    mysql: (): Basics => ({
       name: "mysql",
       sql,
       now: sql.literal("CAST(UNIX_TIMESTAMP(SYSDATE(3)) * 1000 AS SIGNED)"),
@@ -90,7 +102,26 @@ export const make = (client: SqlClient.SqlClient): Dialect => {
     }),
     orElse: sqlite
   })
+  return { ...dialect, inserted: dialect.name === "pg" ? unnested(sql) : inOrder(dialect.rows) }
 }
+
+/** What PostgreSQL makes of arrays is in their order. */
+const unnested =
+  (sql: SqlClient.SqlClient): Dialect["rows"] =>
+  (columns, rows) => {
+    const names = namesOf(columns)
+    const type = (name: (typeof names)[number], suffix: string) => sql.literal(`::${types.pg[columns[name]]}${suffix}`)
+    const various = names.filter((name) => rows.some((row) => row[name] !== rows[0]![name]))
+    // Something must be left to be counted.
+    const counted = various.length === 0 ? names.slice(0, 1) : various
+    const fields = names.map((name) => {
+      if (counted.includes(name)) return sql.literal(`u.${name}`)
+      const common = rows[0]?.[name] ?? null
+      return sql`${common === null ? null : String(common)}${type(name, "")} AS ${sql.literal(name)}`
+    })
+    const arrays = counted.map((name) => sql`${arrayOf(rows.map((row) => row[name]))}${type(name, "[]")}`)
+    return sql`(SELECT ${sql.csv(fields)} FROM unnest(${sql.csv(arrays)}) AS u(${sql.literal(counted.join(", "))})) AS r`
+  }
 
 const century = 100 * 365 * 24 * 60 * 60 * 1000
 

@@ -60,9 +60,10 @@ export const make = (dialect: Dialect) => {
 
   const table = (
     requests: ReadonlyArray<Event & { readonly lease?: number; readonly token?: number }>,
-    names: keyof typeof columns
+    names: keyof typeof columns,
+    rows: "rows" | "inserted" = "rows"
   ) =>
-    dialect.rows<"g" | "s" | "i" | "l" | "t">(
+    dialect[rows]<"g" | "s" | "i" | "l" | "t">(
       columns[names] as (typeof columns)["renewed"],
       requests.map(({ g, i, lease = 0, s, token = 0 }) => ({ g, s, i, t: token, l: lease }))
     )
@@ -100,10 +101,9 @@ export const make = (dialect: Dialect) => {
 
   const claimReturning = Effect.fnUntraced(function* (requests: ReadonlyArray<Leased>) {
     const { returned, tokenOf } = returning(requests)
-    // SQLite takes ON CONFLICT after a SELECT without WHERE for the condition of a join.
     const claimed = yield* sql<Row>`INSERT INTO processed_events AS e
         (consumer_group, event_source, event_id, token, lease_until, created_at)
-      SELECT r.g, r.s, r.i, ${now}, ${now} + r.l, ${now} FROM ${table(requests, "leased")} WHERE r.n >= 0 ORDER BY r.n
+      SELECT r.g, r.s, r.i, ${now}, ${now} + r.l, ${now} FROM ${table(requests, "leased", "inserted")}
       ON CONFLICT (consumer_group, event_source, event_id)
       DO UPDATE SET token = e.token + 1, lease_until = excluded.lease_until WHERE ${isFree}
       RETURNING ${returned}`
@@ -162,7 +162,7 @@ export const make = (dialect: Dialect) => {
       const { returned, tokenOf } = returning(requests)
       const changed = sql<Row & { readonly held: unknown }>`INSERT INTO processed_events AS e
           (consumer_group, event_source, event_id, token, lease_until, created_at)
-        SELECT r.g, r.s, r.i, r.t, ${ended}, ${now} FROM ${table(requests, names)} ORDER BY r.n
+        SELECT r.g, r.s, r.i, r.t, ${ended}, ${now} FROM ${table(requests, names, "inserted")}
         ON CONFLICT (consumer_group, event_source, event_id)
         DO UPDATE SET ${set} WHERE e.token = excluded.token AND e.processed_at IS NULL AND e.lease_until > 0
         RETURNING ${returned}, lease_until > 0 AS held`
