@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect } from "effect"
-import { type Broker, Channel, Consumer, DedupStore, Publisher } from "effect-integration/event"
+import { Effect, type Layer, Logger } from "effect"
+import { type Broker, Channel, Consumer, DedupStore, Ordering, Parking, Publisher } from "effect-integration/event"
 import { RetryPolicy } from "effect-integration/policy"
 import * as Fixture from "./orders.ts"
 
@@ -60,6 +60,49 @@ describe("a message is settled once, and acknowledged", () => {
           ["ignored", "Ack"]
         ])
       }).pipe(Effect.provide([told(settlements), DedupStore.layerMemory]))
+    }
+  )
+
+  it.effect.each(["none", "strict"] as const)(
+    "by a broker that throws: that ends nothing but this (order: %s)",
+    (order) => {
+      const lines: Array<string> = []
+      const logger = Logger.make(({ logLevel, message }) => {
+        if (logLevel === "Error") lines.push(String(message))
+      })
+      const broken = Fixture.broker((real) => ({
+        subscribe: (subscription) =>
+          Effect.flatMap(real.subscribe(subscription), (queue) =>
+            Fixture.mapped(queue, (delivery) => ({
+              ...delivery,
+              settle: (settlement) => {
+                if (delivery.message.messageId === "o-1") throw new Error("a bug of the broker")
+                return delivery.settle(settlement)
+              }
+            }))
+          )
+      }))
+      return Effect.gen(function* () {
+        const journal = yield* Fixture.journal
+        const channel = Channel.make("thrown", [Fixture.OrderPlaced], {
+          ordering: order === "none" ? Ordering.none : Ordering.strict("tenant")
+        })
+        const consumer = Consumer.make("billing", channel, {
+          handlers: { "com.acme.order.placed": (event) => journal.add(event.id) },
+          drain: 0
+        })
+        yield* Fixture.start(consumer.layer as typeof consumer.layer & Layer.Layer<never, never, Broker.Broker>)
+        for (const id of ["o-1", "o-2"]) {
+          yield* Publisher.publish(channel, Fixture.OrderPlaced, { ...Fixture.order(id), tenant: id }, { id })
+          yield* Fixture.pass(1)
+        }
+        assert.deepStrictEqual(yield* journal.all, ["o-1", "o-2"])
+        assert.lengthOf(lines, 1)
+        assert.match(
+          lines[0]!,
+          /^billing: a message stays unsettled until the consumer ends, by a bug: .*a bug of the broker/s
+        )
+      }).pipe(Effect.provide([broken, Parking.layerMemory, Logger.layer([logger])]))
     }
   )
 })

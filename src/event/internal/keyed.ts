@@ -8,6 +8,7 @@ import { attemptOn, type Chain, Chains, type Task } from "./chains.ts"
 import { problemOf } from "./decision.ts"
 import type { Entrance } from "./gate.ts"
 import { Parked } from "./parked.ts"
+import type { Processes } from "./processes.ts"
 import { textOf } from "./report.ts"
 import * as Settling from "./settling.ts"
 import type { Session, Setup, Work } from "./setup.ts"
@@ -34,18 +35,15 @@ export class Keyed {
     parking: Parking.Parking["Service"],
     ordering: Ordering.Strict,
     owner: string,
-    fork: (work: Effect.Effect<unknown>) => void
+    processes: Processes
   ) {
     this.#setup = setup
     this.#session = session
     this.#attempts = attempts
     this.#parking = parking
     this.#ordering = ordering
-    const run = (chain: Chain) => {
-      const rest = this.#work(chain)
-      if (rest !== isOver) fork(rest)
-    }
-    this.chains = new Chains(setup, session, parking, owner, run)
+    const work = (chain: Chain) => this.#work(chain)
+    this.chains = new Chains(setup, session, parking, owner, (chain) => processes.begin(work, chain))
     this.#parked = new Parked(setup, session, attempts, parking, ordering, this.chains)
   }
 
@@ -62,7 +60,7 @@ export class Keyed {
     }
     // Said at once, so that nothing is added between.
     this.chains.rest(chain)
-    return isOver
+    return Settling.isDone
   }
 
   #workOn(chain: Chain, task: Task, rest: Effect.Effect<unknown>): Effect.Effect<unknown> {

@@ -1,6 +1,5 @@
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Fiber from "effect/Fiber"
 import * as Queue from "effect/Queue"
 import type * as Scope from "effect/Scope"
 import { monotonicMillis } from "../../internal/monotonic.ts"
@@ -11,6 +10,7 @@ import * as Claims from "./claims.ts"
 import { Gate } from "./gate.ts"
 import * as History from "./history.ts"
 import { Keyed } from "./keyed.ts"
+import { Processes } from "./processes.ts"
 import type { Reading } from "./reader.ts"
 import { report, textOf } from "./report.ts"
 import * as Settling from "./settling.ts"
@@ -45,11 +45,11 @@ export const run = (
     const handling = new Set<Handling>()
     const session: Session = { gate, handling }
     const attempts = new Attempts(setup, session)
-    const processes = new Processes()
+    const processes = new Processes(setup)
     const { ordering } = channel
     const keyed =
       ordering._tag === "Strict" && parking !== undefined
-        ? new Keyed(setup, session, attempts, parking, ordering, options.owner, (work) => processes.fork(setup, work))
+        ? new Keyed(setup, session, attempts, parking, ordering, options.owner, processes)
         : undefined
     yield* Effect.addFinalizer(() =>
       Effect.suspend(() => {
@@ -117,19 +117,16 @@ export const run = (
       const decision = attempts.attempt(workOf(setup, delivery, reading))
       return decision === isDone ? Settling.acknowledge(setup, delivery) : finish(delivery, decision)
     }
-    /** Begins at once; what must be waited for is left. */
-    const handle = (delivery: Broker.Delivery): Effect.Effect<unknown> =>
-      Effect.flatMapEager(setup.read(delivery.message), (reading) => handleRead(delivery, reading))
+    const handle = (delivery: Broker.Delivery): Effect.Effect<unknown> => {
+      const rest = Effect.flatMapEager(setup.read(delivery.message), (reading) => handleRead(delivery, reading))
+      if (rest !== Settling.isDone) setup.inHand.add(delivery)
+      return rest
+    }
     const begin =
       keyed === undefined
         ? (deliveries: ReadonlyArray<Broker.Delivery>) =>
             Effect.sync(() => {
-              for (const delivery of deliveries) {
-                const rest = handle(delivery)
-                if (rest === Settling.isDone) continue
-                setup.inHand.add(delivery)
-                processes.fork(setup, rest)
-              }
+              for (const delivery of deliveries) processes.begin(handle, delivery)
             })
         : (deliveries: ReadonlyArray<Broker.Delivery>) => {
             for (const delivery of deliveries) setup.inHand.add(delivery)
@@ -171,19 +168,3 @@ const inTurn = <A>(all: ReadonlyArray<A>, process: (each: A) => Effect.Effect<un
     let next = 0
     return Effect.whileLoop({ while: () => next < all.length, body: () => process(all[next++]!), step: () => {} })
   })
-
-const uninterruptible = { uninterruptible: true }
-
-/** The messages that are being worked on. */
-class Processes {
-  readonly #fibers = new Set<Fiber.Fiber<unknown>>()
-  fork(setup: Setup, process: Effect.Effect<unknown>): void {
-    const fiber = setup.fork(process, uninterruptible)
-    if (fiber.pollUnsafe() !== undefined) return
-    this.#fibers.add(fiber)
-    fiber.addObserver(() => this.#fibers.delete(fiber))
-  }
-  get ended(): Effect.Effect<void> {
-    return Effect.suspend(() => Effect.asVoid(Fiber.awaitAll(Array.from(this.#fibers))))
-  }
-}
