@@ -66,6 +66,7 @@ const columnTypes = {
 } as const
 
 const tables = (types: (typeof columnTypes)[keyof typeof columnTypes]): ReadonlyArray<string> => [
+  // The id is first in the key, since ids differ where groups and sources do not: one comparison tells.
   `CREATE TABLE IF NOT EXISTS processed_events (
     event_source ${types.key} NOT NULL,
     event_id ${types.key} NOT NULL,
@@ -74,7 +75,7 @@ const tables = (types: (typeof columnTypes)[keyof typeof columnTypes]): Readonly
     token ${types.integer} NOT NULL,
     lease_until ${types.integer} NOT NULL,
     created_at ${types.integer} NOT NULL,
-    PRIMARY KEY (consumer_group, event_source, event_id)
+    PRIMARY KEY (event_id, event_source, consumer_group)
   )${types.updated}`,
   // What never changes: neither completing nor renewing has to touch an index.
   "CREATE INDEX processed_events_created ON processed_events (consumer_group, created_at)",
