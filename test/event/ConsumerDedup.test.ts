@@ -1,6 +1,17 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Duration, Effect, Layer, Option } from "effect"
-import { Broker, Consumer, DeadLetters, DedupStore, MemoryBroker, Parking } from "effect-integration/event"
+import {
+  Broker,
+  Channel,
+  Consumer,
+  CurrentDelivery,
+  DeadLetters,
+  DedupStore,
+  MemoryBroker,
+  Ordering,
+  Parking,
+  Publisher
+} from "effect-integration/event"
 import { RetryPolicy } from "effect-integration/policy"
 import { TestClock } from "effect/testing"
 import * as Fixture from "./orders.ts"
@@ -147,6 +158,40 @@ describe.each(["claimed", "transactional"] as const)("dedup %s", (mode) => {
 })
 
 describe("claims", () => {
+  it.effect("give the handler their token, where no lease of a key has one", () =>
+    Effect.gen(function* () {
+      const journal = yield* Fixture.journal
+      const handle = () => Effect.flatMap(CurrentDelivery, (delivery) => journal.add(String(delivery.fencingToken)))
+      const strict = Channel.make("fenced", [Fixture.OrderPlaced], { ordering: Ordering.strict("tenant") })
+      yield* Fixture.start(billing(handle).layer)
+      yield* Fixture.start(
+        Consumer.make("fenced", strict, {
+          handlers: { "com.acme.order.placed": handle },
+          dedup: { window: "1 day" }
+        }).layer
+      )
+      yield* Fixture.place("o-1")
+      yield* Publisher.publish(strict, Fixture.OrderPlaced, Fixture.order("o-2"))
+      yield* TestClock.adjust(1)
+      const [claim, lease] = (yield* journal.all).map(Number)
+      assert.isAbove(claim!, 1_000_000)
+      assert.isAtLeast(lease!, 1)
+      assert.isBelow(lease!, 1_000_000)
+    }).pipe(
+      Effect.provide([
+        MemoryBroker.layer,
+        Parking.layerMemory,
+        Fixture.store((real) => ({
+          claim: (...args) =>
+            Effect.map(real.claim(...args), (claim) =>
+              claim._tag === "Claimed" ? { ...claim, token: claim.token + 1_000_000 } : claim
+            ),
+          complete: (group, event, token) => real.complete(group, event, token - 1_000_000)
+        }))
+      ])
+    )
+  )
+
   it.effect(
     "a store that throws when an event is to be marked: its message is tried again, and found to be claimed",
     () => {
