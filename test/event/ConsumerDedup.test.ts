@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Duration, Effect, Layer, Option } from "effect"
+import { Duration, Effect, Layer, Logger, Option } from "effect"
 import {
   Broker,
   Channel,
@@ -158,6 +158,28 @@ describe.each(["claimed", "transactional"] as const)("dedup %s", (mode) => {
 })
 
 describe("claims", () => {
+  it.effect("that were taken over while the event was handled: it is said which may be handled twice", () => {
+    const lines: Array<string> = []
+    const logger = Logger.make(({ logLevel, message }) => {
+      if (logLevel === "Warn") lines.push(String(message))
+    })
+    return Effect.gen(function* () {
+      const consumer = billing(() => Effect.void)
+      yield* Fixture.start(consumer.layer)
+      yield* Fixture.place("o-1")
+      yield* TestClock.adjust(1)
+      assert.lengthOf(lines, 1)
+      assert.match(lines[0]!, /^billing: event o-1 of .* was handled, but its claim had been taken over/)
+      assert.strictEqual(yield* DeadLetters.count(consumer), 0)
+    }).pipe(
+      Effect.provide([
+        MemoryBroker.layer,
+        Logger.layer([logger]),
+        Fixture.store(() => ({ complete: () => Effect.succeed(false) }))
+      ])
+    )
+  })
+
   it.effect("give the handler their token, where no lease of a key has one", () =>
     Effect.gen(function* () {
       const journal = yield* Fixture.journal
