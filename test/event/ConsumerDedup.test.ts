@@ -306,11 +306,12 @@ describe("claims", () => {
     )
   })
 
-  it.effect("that cannot be completed: the handler is not run again", () => {
+  it.effect.each([0, 3])("that cannot be completed: the handler, which takes %i s, is not run again", (seconds) => {
     let down = true
     return Effect.gen(function* () {
       const journal = yield* Fixture.journal
-      const consumer = billing((event) => journal.add(event.data.id))
+      const takes = seconds === 0 ? Effect.void : Effect.sleep(Duration.seconds(seconds))
+      const consumer = billing((event) => Effect.andThen(takes, journal.add(event.data.id)))
       yield* Fixture.start(consumer.layer)
       yield* Fixture.place("o-1")
       yield* Fixture.pass(20)
