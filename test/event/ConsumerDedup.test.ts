@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Duration, Effect, Layer, Logger, Option } from "effect"
+import { Duration, Effect, Layer, Logger, Metric, Option } from "effect"
 import {
   Broker,
   Channel,
@@ -14,6 +14,7 @@ import {
 } from "effect-integration/event"
 import { RetryPolicy } from "effect-integration/policy"
 import { TestClock } from "effect/testing"
+import { counts } from "../policy/observe.ts"
 import * as Fixture from "./orders.ts"
 
 const memory = Layer.mergeAll(MemoryBroker.layer, DedupStore.layerMemory, Parking.layerMemory)
@@ -56,7 +57,10 @@ describe.each(["claimed", "transactional"] as const)("dedup %s", (mode) => {
       yield* Fixture.pass(60)
       assert.deepStrictEqual(yield* journal.all, ["o-1"])
       assert.strictEqual(yield* DeadLetters.count(consumer), 0)
-    }).pipe(Effect.provide(memory))
+      const { "deliveries_total{done}": done, "deliveries_total{duplicate}": duplicates } = yield* counts("billing")
+      assert.strictEqual(done, 1)
+      assert.isAtLeast(duplicates ?? 0, 1)
+    }).pipe(Effect.provide(memory), Effect.provideService(Metric.MetricRegistry, new Map()))
   )
 
   it.effect("marks nothing before the handler has succeeded, and lets a failure be tried again", () =>
